@@ -1,0 +1,135 @@
+// Package nexus holds the words of the domain: ids, roles, error codes and the
+// plain types that every other package speaks. It imports nothing of ours, so
+// that anything may import it.
+//
+// The types carry JSON tags where the contract with clients names the shape;
+// no other package repeats those names.
+package nexus
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Ids are UUIDv7 in their canonical text form. They are distinct types so that
+// the compiler refuses a hall where a user is meant.
+type (
+	UserID    string // an account
+	SessionID string // one login and every refresh token that descends from it
+	KeyID     string // an API key of a device
+	HallID    string // a mess hall
+	MenuID    string // one meal of one hall on one day
+	DishID    string // a dish of the catalogue
+)
+
+// NewID returns a fresh UUIDv7: unique, and ordered by its time of creation.
+func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// ValidID reports whether s is a UUID in canonical form: 36 characters, in lower case, so that one thing has one
+// id. Ids from outside are checked with it before they reach a grain or the database; the edges put them in lower case first.
+func ValidID(s string) bool {
+	u, err := uuid.Parse(s)
+	return err == nil && u.String() == s
+}
+
+// Role is what a user may be on the campus. A user has one or more.
+type Role string
+
+// The roles of the contract.
+const (
+	Student   Role = "STUDENT"
+	Faculty   Role = "FACULTY"
+	MessStaff Role = "MESS_STAFF"
+	Security  Role = "SECURITY"
+	Admin     Role = "ADMIN"
+)
+
+// Roles lists every role, the most powerful first.
+func Roles() []Role { return []Role{Admin, Security, MessStaff, Faculty, Student} }
+
+// PrimaryRole is the one role that the original client shows: the most
+// powerful of those given, or STUDENT for none.
+func PrimaryRole(roles []Role) Role {
+	for _, r := range Roles() {
+		if slices.Contains(roles, r) {
+			return r
+		}
+	}
+	return Student
+}
+
+// Scope is what an API key may do. Keys belong to devices, never to people.
+type Scope string
+
+// The scopes of API keys.
+const (
+	ScopeCheckins Scope = "mess:checkins" // gates and sensors report crowd events
+	ScopeMail     Scope = "mail:inbound"  // mail gateways hand in messages
+)
+
+// Scopes lists every scope.
+func Scopes() []Scope { return []Scope{ScopeCheckins, ScopeMail} }
+
+// Caller is who asks for something and how: it decides what is allowed, what the
+// audit log says, and under which idempotency key the answer is kept. The
+// zero Caller is an anonymous stranger.
+type Caller struct {
+	User      UserID     // empty for devices and strangers
+	Session   SessionID  // the login that the access token came from
+	Key       KeyID      // set for devices
+	Roles     []Role     // of User
+	Scopes    []Scope    // of Key
+	IP        netip.Addr // the client's address, behind trusted proxies
+	RequestID string
+	Once      Once
+}
+
+// Has reports whether the caller is a user with any of the roles.
+func (c Caller) Has(roles ...Role) bool {
+	return slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(c.Roles, r) })
+}
+
+// May reports whether the caller is a device with the scope.
+func (c Caller) May(s Scope) bool { return slices.Contains(c.Scopes, s) }
+
+// Once identifies one intended mutation. The store keeps the answer under Key in
+// the transaction that makes the change: the same Key with the same Hash is
+// answered alike, with another Hash it fails with KeyReused. An empty Key asks for nothing.
+type Once struct {
+	Key  string // the Idempotency-Key header, at most 200 bytes
+	Hash []byte // SHA-256 over method, path and body
+}
+
+// Fence proves that an activation of a grain is the current one. Every write
+// of a grain carries its fence into the transaction, and a write under an
+// older Epoch fails with Fenced.
+type Fence struct {
+	Kind  string
+	ID    string
+	Epoch int64
+}
+
+// Snapshot is a grain's kept state. Version grows with each save.
+type Snapshot struct {
+	Version int64
+	Payload []byte    // empty at the first activation
+	SavedAt time.Time // zero at the first activation
+}
+
+// TimeLayout is how every time is written for clients: UTC with exactly three digits of a second.
+const TimeLayout = "2006-01-02T15:04:05.000Z"
+
+// Page bounds a list: at most Limit items after the cursor After.
+type Page struct {
+	After string
+	Limit int
+}
+
+// List is one page of a list. Next is the cursor of the next page, empty at the end.
+type List[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
