@@ -1,0 +1,285 @@
+package grain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/scheduler"
+	"google.golang.org/protobuf/proto"
+
+	"nexus"
+)
+
+// Env is what the activations of one node share.
+type Env struct {
+	Store   Store
+	Bus     Bus
+	Log     *slog.Logger
+	Metrics *Metrics
+	// Timeout bounds a claim with its load, one job of Work, and a last save. 2 s if zero.
+	Timeout time.Duration
+}
+
+// Props returns how to spawn an activation of the grain. The caller sees to it that one at a time is
+// spawned per node; across nodes the fence does.
+func Props(k Kind, id string, env Env) *actor.Props {
+	if env.Timeout == 0 {
+		env.Timeout = 2 * time.Second
+	}
+	return actor.PropsFromProducer(func() actor.Actor {
+		h := &host{kind: k, env: env, grain: k.New(id)}
+		h.ctx = Context{ID: id, Log: env.Log.With("kind", k.Name, "grain", id), host: h}
+		h.fence.Store(&nexus.Fence{})
+		return h
+	}, actor.WithSupervisor(endOnPanic))
+}
+
+// endOnPanic ends a worker that panicked outside the recovery of its jobs. The host's own turns all recover, for
+// the supervisor of an activation is its parent's, which would restart it in place with its old timers running.
+var endOnPanic = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
+
+// Messages that a host sends itself.
+type (
+	tick struct {
+		period time.Duration
+		edge   time.Time // that it is for
+		msg    any
+	}
+	delayed struct{ msg any }
+	job     struct {
+		run  func(context.Context) error
+		done func(error)
+	}
+	finished struct {
+		done func(error)
+		err  error
+	}
+	idle struct{}
+)
+
+// host is the actor around a grain.
+type host struct {
+	kind   Kind
+	env    Env
+	grain  Grain
+	ctx    Context
+	fence  atomic.Pointer[nexus.Fence] // also read and renewed by the worker
+	failed error                       // why Load failed; whoever asks is told
+	ended  bool                        // stopped or abandoned: no further call of the grain
+	busy   time.Time
+	worker *actor.PID // runs Work; nil until first used
+	timers *scheduler.TimerScheduler
+	cancel map[any]scheduler.CancelFunc // armed timers by their message, a pointer
+}
+
+// Receive implements actor.Actor.
+func (h *host) Receive(ac actor.Context) {
+	h.ctx.actor = ac
+	switch m := ac.Message().(type) {
+	case *actor.Started:
+		h.start(ac)
+	case *actor.Stopping:
+		h.stop()
+	case *actor.Stopped:
+		h.env.Metrics.ended(h.kind.Name)
+	case *actor.Restarting, *actor.DeadLetterResponse: // the latter to a Send, which promised nothing
+	case *finished:
+		h.guard(ac, "work", func() { m.done(m.err) })
+	case *tick:
+		delete(h.cancel, any(m))
+		h.guard(ac, "tick", func() { h.grain.Receive(&h.ctx, m.msg) })
+		h.arm(ac, *m)
+	case *delayed:
+		delete(h.cancel, any(m))
+		h.guard(ac, "timer", func() { h.grain.Receive(&h.ctx, m.msg) })
+	case *idle:
+		delete(h.cancel, any(m))
+		h.passivate(ac)
+	default:
+		h.message(ac, m)
+	}
+}
+
+func (h *host) start(ac actor.Context) {
+	began := time.Now()
+	h.timers = scheduler.NewTimerScheduler(ac.ActorSystem().Root)
+	h.cancel = make(map[any]scheduler.CancelFunc)
+	h.env.Metrics.started(h.kind.Name)
+	ctx, cancel := context.WithTimeout(context.Background(), h.env.Timeout)
+	defer cancel()
+	h.failed = h.load(ctx)
+	h.env.Metrics.loaded(h.kind.Name, time.Since(began), h.failed)
+	if h.failed != nil {
+		h.ctx.Log.Warn("activation failed", "err", h.failed)
+		// Behind what already waits, so that each waiting caller is told.
+		ac.Poison(ac.Self())
+		return
+	}
+	h.busy = time.Now()
+	if h.kind.Idle > 0 {
+		h.schedule(ac, h.kind.Idle, &idle{})
+	}
+}
+
+func (h *host) load(ctx context.Context) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("load %s panicked: %v\n%s", h.kind.Name, r, debug.Stack())
+		}
+	}()
+	var snap nexus.Snapshot
+	if !h.kind.Volatile {
+		var f nexus.Fence
+		if f, snap, err = h.env.Store.Claim(ctx, h.kind.Name, h.ctx.ID); err != nil {
+			return fmt.Errorf("claim: %w", err)
+		}
+		h.fence.Store(&f)
+	}
+	return h.grain.Load(ctx, &h.ctx, snap)
+}
+
+func (h *host) message(ac actor.Context, m any) {
+	if h.failed != nil {
+		h.ctx.Fail(h.failed)
+		return
+	}
+	if h.ended {
+		h.ctx.Asker().Bounce()
+		return
+	}
+	began := time.Now()
+	h.busy = began
+	h.guard(ac, "message", func() { h.grain.Receive(&h.ctx, m) })
+	if pm, ok := m.(proto.Message); ok {
+		h.env.Metrics.handled(h.kind.Name, string(pm.ProtoReflect().Descriptor().Name()), time.Since(began))
+	}
+}
+
+// guard keeps a panic of the grain from taking the asker's answer with it: the asker hears of an
+// internal error, and the activation, whose state can no longer be trusted, ends.
+func (h *host) guard(ac actor.Context, what string, call func()) {
+	if h.ended || h.failed != nil {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err := fmt.Errorf("%s panicked: %v", what, r)
+			h.ctx.Log.Error("grain panicked", "err", err, "stack", string(debug.Stack()))
+			h.env.Metrics.panicked(h.kind.Name)
+			h.ctx.Fail(err)
+			h.abandon(ac, err)
+		}
+	}()
+	call()
+}
+
+func (h *host) stop() {
+	for _, cancel := range h.cancel {
+		cancel()
+	}
+	if h.ended || h.failed != nil {
+		return
+	}
+	h.ended = true // messages may still come while the worker ends
+	ctx, cancel := context.WithTimeout(context.Background(), h.env.Timeout)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			h.ctx.Log.Error("grain panicked at its end", "err", r, "stack", string(debug.Stack()))
+		}
+	}()
+	h.grain.Stop(ctx, &h.ctx)
+}
+
+func (h *host) abandon(ac actor.Context, err error) {
+	if h.ended {
+		return
+	}
+	h.ended = true
+	if nexus.CodeOf(err) == nexus.Fenced {
+		h.env.Metrics.fenced(h.kind.Name)
+	}
+	h.ctx.Log.Warn("activation abandoned", "err", err)
+	// Behind what already waits: its senders are bounced to the next activation at once.
+	ac.Poison(ac.Self())
+}
+
+func (h *host) passivate(ac actor.Context) {
+	h.guard(ac, "busy", func() {
+		if b, ok := h.grain.(Busy); ok && b.Busy() {
+			h.busy = time.Now()
+		}
+	})
+	if h.ended {
+		return
+	}
+	if rest := h.kind.Idle - time.Since(h.busy); rest > 0 {
+		h.schedule(ac, rest, &idle{})
+		return
+	}
+	ac.Poison(ac.Self())
+}
+
+// arm schedules the next tick on the clock's next edge.
+func (h *host) arm(ac actor.Context, t tick) {
+	now := time.Now()
+	t.edge = nextEdge(now, t.edge, t.period)
+	h.schedule(ac, t.edge.Sub(now), &t)
+}
+
+// nextEdge is the first multiple of the period after now that is not the last one: while the wall clock is being slowed
+// down, a timer fires a little before its edge, which must not tick twice.
+func nextEdge(now, last time.Time, period time.Duration) time.Time {
+	edge := now.Truncate(period).Add(period)
+	if edge.Equal(last) {
+		edge = edge.Add(period)
+	}
+	return edge
+}
+
+func (h *host) later(ac actor.Context, d time.Duration, msg any) {
+	h.schedule(ac, d, &delayed{msg: msg})
+}
+
+func (h *host) schedule(ac actor.Context, d time.Duration, msg any) {
+	if h.ended {
+		return
+	}
+	// A fired timer's entry goes with the message; what is left at the end is cancelled.
+	h.cancel[msg] = h.timers.SendOnce(d, ac.Self(), msg)
+}
+
+func (h *host) work(ac actor.Context, run func(context.Context) error, done func(error)) {
+	if h.worker == nil {
+		timeout := h.env.Timeout
+		h.worker = ac.Spawn(actor.PropsFromFunc(func(wc actor.Context) {
+			if j, ok := wc.Message().(*job); ok {
+				wc.Send(wc.Parent(), &finished{done: j.done, err: runJob(timeout, j.run)})
+			}
+		}))
+	}
+	ac.Send(h.worker, &job{run: run, done: done})
+}
+
+func runJob(timeout time.Duration, run func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("work panicked: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return run(ctx)
+}
+
+func asError(err error) (*nexus.Error, bool) {
+	var e *nexus.Error
+	ok := errors.As(err, &e)
+	return e, ok && e.Code != nexus.Internal
+}

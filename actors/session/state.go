@@ -1,0 +1,70 @@
+package session
+
+import "slices"
+
+// maxSockets bounds the live sockets of one user: a few devices, a few tabs each. The oldest goes when one more comes.
+const maxSockets = 64
+
+// place is a hub: the actor that owns sockets on one node.
+type place struct{ node, actor string }
+
+// socket is a live socket of the user.
+type socket struct {
+	hub       place
+	id        string // unique on its hub
+	namespace string
+	login     string
+}
+
+// State is the set of a user's live sockets, the oldest first.
+type State struct {
+	sockets []socket
+}
+
+// attach adds a socket and returns those that must go to make room for it. A socket that is known already is
+// brought up to date: its token may have been renewed by another login.
+func (s *State) attach(n socket) (evicted []socket) {
+	if i := s.index(n.hub, n.id); i >= 0 {
+		s.sockets[i] = n
+		return nil
+	}
+	s.sockets = append(s.sockets, n)
+	if over := len(s.sockets) - maxSockets; over > 0 {
+		evicted = slices.Clone(s.sockets[:over])
+		s.sockets = slices.Delete(s.sockets, 0, over)
+	}
+	return evicted
+}
+
+// detach forgets a socket.
+func (s *State) detach(hub place, id string) {
+	if i := s.index(hub, id); i >= 0 {
+		s.sockets = slices.Delete(s.sockets, i, i+1)
+	}
+}
+
+// lose forgets every socket of a hub that is no more.
+func (s *State) lose(hub place) {
+	s.sockets = slices.DeleteFunc(s.sockets, func(x socket) bool { return x.hub == hub })
+}
+
+// disconnect takes out the sockets of a login, or all for an empty one, and returns them.
+func (s *State) disconnect(login string) (closed []socket) {
+	s.sockets = slices.DeleteFunc(s.sockets, func(x socket) bool {
+		gone := login == "" || x.login == login
+		if gone {
+			closed = append(closed, x)
+		}
+		return gone
+	})
+	return closed
+}
+
+// at reports whether any socket is left on the hub.
+func (s *State) at(hub place) bool {
+	return slices.ContainsFunc(s.sockets, func(x socket) bool { return x.hub == hub })
+}
+
+func (s *State) index(hub place, id string) int {
+	return slices.IndexFunc(s.sockets, func(x socket) bool { return x.hub == hub && x.id == id })
+}
