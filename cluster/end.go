@@ -1,0 +1,60 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"nexus/actors/grain"
+)
+
+// Drain hands every grain over: the others learn that this node takes no more, and its grains stop, each with its last
+// save, a bounded number at a time. It gives up waiting when ctx ends. A second call does nothing.
+func (n *Node) Drain(ctx context.Context) (err error) {
+	n.drained.Do(func() {
+		n.stepBack()
+		answer, e := grain.Request(ctx, n.system, n.placement, &Release{})
+		if _, ok := answer.(*grain.Done); !ok {
+			err = fmt.Errorf("release grains: answer %T: %w", answer, e)
+		}
+	})
+	return err
+}
+
+// stepBack takes this node out of the rings: first its own, then the others'.
+func (n *Node) stepBack() {
+	if n.membership == nil {
+		self, _ := n.Member(n.id)
+		self.Draining = true
+		n.setRing(self)
+		return
+	}
+	if err := n.membership.drain(); err != nil {
+		n.cfg.Log.Warn("tell the others of the drain", "err", err)
+	}
+	n.refresh()
+}
+
+// Close drains, if that has not been done, says good-bye to the others and ends the node. A second call does nothing.
+func (n *Node) Close(ctx context.Context) (err error) {
+	n.closed.Do(func() {
+		if n.placement != nil {
+			err = n.Drain(ctx)
+		}
+		n.cancel()
+		n.loops.Wait()
+		left := n.closeBus()
+		if n.membership != nil {
+			left = errors.Join(left, n.membership.leave())
+		}
+		if n.placement != nil && err == nil { // else a grain hangs, and would hang this too
+			err = n.system.Root.StopFuture(n.placement).Wait()
+		}
+		if n.link != nil {
+			left = errors.Join(left, n.link.close())
+		}
+		n.system.Shutdown()
+		err = errors.Join(err, left)
+	})
+	return err
+}

@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"nexus/actors/grain"
+)
+
+const (
+	// keepEvery is how often the keeper looks. A grain whose node died is silent for that long at most.
+	keepEvery = 2 * time.Second
+	// rouseAtOnce is how many grains it wakes side by side: while a member that is frozen has not been given up, each takes
+	// a second to come.
+	rouseAtOnce = 64
+)
+
+// keep wakes the grains that must always live and that this node owns: grains wake when somebody asks, and nobody
+// asks a hall that is expected to speak by itself.
+func (n *Node) keep(ctx context.Context) {
+	n.meet(ctx)
+	look := time.NewTicker(keepEvery)
+	defer look.Stop()
+	for {
+		for _, k := range n.cfg.Keep {
+			n.rouse(ctx, k)
+		}
+		select {
+		case <-look.C:
+		case <-n.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// meet gives a new node time to see the others before it wakes anything: as long as it believes itself alone it owns every
+// grain, and would take them all from those that serve them.
+func (n *Node) meet(ctx context.Context) {
+	if n.membership == nil || len(n.membership.cfg.Seeds) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepEvery)
+	defer cancel()
+	select {
+	case <-n.membership.asked:
+	case <-ctx.Done():
+		return
+	}
+	select { // the ring follows in a moment, if anybody answered
+	case <-n.wake:
+	case <-time.After(keepEvery / 10):
+	}
+}
+
+func (n *Node) rouse(ctx context.Context, k Keep) {
+	ctx, cancel := context.WithTimeout(ctx, keepEvery)
+	defer cancel()
+	ids, err := k.IDs(ctx)
+	if err != nil {
+		n.cfg.Log.Warn("keeper cannot list grains", "kind", k.Kind, "err", err)
+		return
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	slots := make(chan struct{}, rouseAtOnce)
+	for _, id := range ids {
+		if owner, ok := n.ring.Load().Owner(k.Kind, id); !ok || owner.ID != n.id {
+			continue
+		}
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			if _, err := n.Locate(ctx, grain.Ref{Kind: k.Kind, ID: id}); err != nil {
+				n.cfg.Log.Warn("keeper cannot wake grain", "kind", k.Kind, "grain", id, "err", err)
+			}
+		})
+	}
+}
