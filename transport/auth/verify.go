@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"time"
+
+	"nexus"
+)
+
+var errEnded = nexus.Errorf(nexus.Unauthenticated, "this login has ended")
+
+// Verify returns who an access token speaks for and when it runs out. Unauthenticated for a
+// token that is not ours, has run out, or whose login or account has ended. A change made on
+// this node counts at once, one made elsewhere within five seconds.
+func (s *Service) Verify(ctx context.Context, token string) (nexus.Caller, time.Time, error) {
+	c, err := s.tokens.read(token)
+	if err != nil {
+		return nexus.Caller{}, time.Time{}, err
+	}
+	who := nexus.Caller{User: nexus.UserID(c.Subject), Session: c.Session, Roles: c.Roles}
+	st, err := s.states.get(ctx, c.Session, s.Logins.State)
+	switch nexus.CodeOf(err) {
+	case "":
+		if st.User != who.User || st.Revoked || st.Status != nexus.Active || st.TokenEpoch != c.Epoch {
+			return nexus.Caller{}, time.Time{}, errEnded
+		}
+	case nexus.NotFound, nexus.Unauthenticated:
+		return nexus.Caller{}, time.Time{}, errEnded
+	default: // the database is away: the signature counts, see the package comment
+		s.Log.DebugContext(ctx, "token taken by signature alone", "user", who.User, "err", err)
+	}
+	return who, c.ExpiresAt.Time, nil
+}
+
+// keyPrefix marks our secrets, so that scanners find leaked ones.
+const keyPrefix = "nxk_"
+
+// VerifyKey returns the device that an API key belongs to. Unauthenticated for a key that is unknown, expired
+// or revoked; Unavailable for one not seen before while the database is away.
+func (s *Service) VerifyKey(ctx context.Context, secret string) (nexus.Caller, error) {
+	if !strings.HasPrefix(secret, keyPrefix) || len(secret) > 100 {
+		return nexus.Caller{}, nexus.Errorf(nexus.Unauthenticated, "the API key is not valid")
+	}
+	k, err := s.keys.get(ctx, sha256.Sum256([]byte(secret)), func(ctx context.Context, hash [32]byte) (nexus.APIKey, error) {
+		return s.Keys.KeyByHash(ctx, hash[:])
+	})
+	switch nexus.CodeOf(err) {
+	case "":
+	case nexus.NotFound, nexus.Unauthenticated:
+		return nexus.Caller{}, nexus.Errorf(nexus.Unauthenticated, "the API key is not valid")
+	default:
+		return nexus.Caller{}, err
+	}
+	if k.RevokedAt != nil || k.ExpiresAt != nil && !time.Now().Before(*k.ExpiresAt) {
+		return nexus.Caller{}, nexus.Errorf(nexus.Unauthenticated, "the API key is not valid")
+	}
+	return nexus.Caller{Key: k.ID, Scopes: k.Scopes}, nil
+}
+
+// KnownKey returns whose API key this is if it was good when it was last looked up. It asks nobody and grants nothing:
+// it is for limits that stand before VerifyKey.
+func (s *Service) KnownKey(secret string) (nexus.KeyID, bool) {
+	k, ok := s.keys.peek(sha256.Sum256([]byte(secret)))
+	return k.ID, ok
+}

@@ -1,0 +1,193 @@
+package engineio
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"time"
+)
+
+// drainChunk bounds a write to a socket that was full, so that urgent messages get their turn soon.
+const drainChunk = 16 << 10
+
+// keptSessions is how many places the workers' queues keep between two broadcasts.
+const keptSessions = 1 << 16
+
+// flusher is the set of goroutines that write. They are few, they never wait for a socket, and they end when there is
+// nothing to do. Sessions with urgent output go first.
+type flusher struct {
+	limit int
+
+	mu             sync.Mutex
+	urgent, normal fifo[*Session] // a session is in each at most once; Session.hurried and queued tell
+	running        int
+}
+
+func newFlusher(limit int) *flusher { return &flusher{limit: limit} }
+
+func (f *flusher) add(s *Session, urgent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if urgent {
+		f.urgent.push(s)
+	} else {
+		f.normal.push(s)
+	}
+	if f.running < f.limit {
+		f.running++
+		go f.run()
+	}
+}
+
+func (f *flusher) run() {
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	for {
+		s, urgent := f.next()
+		if s == nil {
+			return
+		}
+		s.flush(urgent, sc)
+	}
+}
+
+// next takes the next session, or retires the worker.
+func (f *flusher) next() (_ *Session, urgent bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lane := &f.urgent
+	if urgent = lane.len() > 0; !urgent {
+		lane = &f.normal
+	}
+	if lane.len() == 0 {
+		f.running--
+		return nil, false
+	}
+	s := lane.waiting()[0]
+	lane.pop(1, keptSessions)
+	return s, urgent
+}
+
+// scratch is what a writer needs while it writes.
+type scratch struct {
+	list []Message
+	buf  []byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// join lays the listed messages out for one write. A lone message is written from its own bytes.
+func (sc *scratch) join(offset int) []byte {
+	if len(sc.list) == 1 {
+		return sc.list[0].frames[offset:]
+	}
+	sc.buf = sc.buf[:0]
+	for _, m := range sc.list {
+		sc.buf = append(sc.buf, m.frames...)
+	}
+	return sc.buf[offset:]
+}
+
+// release drops the references to messages, and a buffer that one huge message left behind.
+func (sc *scratch) release() {
+	clear(sc.list)
+	sc.list = sc.list[:0]
+	if cap(sc.buf) > 256<<10 {
+		sc.buf = nil
+	}
+}
+
+// flush writes one chunk without waiting. What the socket does not take is left to a goroutine of the session.
+func (s *Session) flush(urgent bool, sc *scratch) {
+	s.mu.Lock()
+	if urgent {
+		s.hurried = false
+	} else {
+		s.queued = false
+	}
+	if s.ws == nil || s.writing || s.state == stateClosed || s.out.empty() {
+		s.mu.Unlock()
+		return
+	}
+	s.writing = true
+	ws := s.ws
+	var offset int
+	sc.list, offset = s.out.take(sc.list[:0], s.srv.cfg.ChunkBytes)
+	s.mu.Unlock()
+
+	p := sc.join(offset)
+	n, err := ws.tryWrite(p)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.out.advance(sc.list, n)
+	sc.release()
+	switch {
+	case err != nil:
+		s.writing = false
+		s.lost(err)
+	case n < len(p) && s.state != stateClosed:
+		go s.drain()
+	default:
+		s.writing = false
+		s.wrote()
+	}
+}
+
+// wrote goes on after a whole chunk; s.mu is held.
+func (s *Session) wrote() {
+	switch {
+	case s.state == stateClosed:
+	case !s.out.empty():
+		s.kick(s.out.urgent.len() > 0)
+	case s.state == stateClosing:
+		s.farewellSent()
+	}
+}
+
+// drain writes to a socket that is full until nothing waits or the client is given up. It has the session's writing flag.
+func (s *Session) drain() {
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	for {
+		s.mu.Lock()
+		if s.state == stateClosed || s.out.empty() {
+			s.writing = false
+			if s.state != stateClosed {
+				_ = s.ws.SetWriteDeadline(time.Time{}) // fails only on a closed connection
+			}
+			s.wrote()
+			s.mu.Unlock()
+			return
+		}
+		ws := s.ws
+		var offset int
+		sc.list, offset = s.out.take(sc.list[:0], drainChunk)
+		s.mu.Unlock()
+
+		n, err := ws.waitWrite(sc.join(offset), s.srv.cfg.WriteTimeout)
+
+		s.mu.Lock()
+		s.out.advance(sc.list, n)
+		sc.release()
+		if err != nil {
+			s.writing = false
+			s.lost(err)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+	}
+}
+
+// lost ends a session whose connection failed a write; s.mu is held. A deadline that passed means a client that does not read.
+func (s *Session) lost(err error) {
+	s.ws.broken = true
+	reason := TransportError
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		reason = SlowClient
+	}
+	if !s.closeLocked(reason) && s.state == stateClosing {
+		s.cut()
+	}
+}

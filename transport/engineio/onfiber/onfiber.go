@@ -1,0 +1,138 @@
+// Package onfiber serves an engineio.Server on a Fiber router.
+package onfiber
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/contrib/websocket"
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/utils"
+
+	"nexus/transport/engineio"
+)
+
+// claimKey is where the claim travels from the request to the upgraded connection.
+const claimKey = "engineio.claim"
+
+// Option changes how a server is mounted.
+type Option func(*adapter)
+
+// ClientAddr says how a client's address is found; without it, it is the other end of the connection.
+func ClientAddr(of func(*fiber.Ctx) string) Option { return func(a *adapter) { a.clientAddr = of } }
+
+// adapter serves one mounted server.
+type adapter struct {
+	srv        *engineio.Server
+	clientAddr func(*fiber.Ctx) string
+	upgrade    fiber.Handler
+}
+
+// Mount serves srv at path, with and without its trailing slash: polling, its CORS preflight, and the WebSocket upgrade. The application's
+// BodyLimit must be above the server's MaxPayload for larger bodies to be answered by the server. A graceful end is srv.Shutdown
+// first, then the application's: Fiber knows nothing of upgraded connections.
+func Mount(app fiber.Router, path string, srv *engineio.Server, options ...Option) {
+	a := &adapter{srv: srv, clientAddr: (*fiber.Ctx).IP}
+	for _, o := range options {
+		o(a)
+	}
+	a.upgrade = websocket.New(func(c *websocket.Conn) { serveWebSocket(srv, c) }, websocket.Config{
+		ReadBufferSize:  128, // never read from: the engine has its own framing
+		WriteBufferSize: 128,
+		RecoverHandler:  recovered,
+	})
+	bare := strings.TrimRight(path, "/")
+	app.All(bare+"/", a.serve)
+	app.All(bare, a.serve)
+}
+
+func (a *adapter) serve(c *fiber.Ctx) error {
+	if websocket.IsWebSocketUpgrade(c) {
+		return a.serveUpgrade(c)
+	}
+	return a.servePoll(c)
+}
+
+// request copies what Fiber only lends.
+func (a *adapter) request(c *fiber.Ctx) engineio.Request {
+	query := func(name string) string { return utils.CopyString(c.Query(name)) }
+	header := func(name string) string { return utils.CopyString(c.Get(name)) }
+	return engineio.Request{
+		Method:          utils.CopyString(c.Method()),
+		EIO:             query("EIO"),
+		Transport:       query("transport"),
+		SID:             query("sid"),
+		Origin:          header(fiber.HeaderOrigin),
+		ContentType:     header(fiber.HeaderContentType),
+		ContentEncoding: header(fiber.HeaderContentEncoding),
+		RemoteAddr:      utils.CopyString(a.clientAddr(c)),
+		Body:            c.Request().Body(), // raw, and only until the handler returns
+	}
+}
+
+// servePoll answers a polling request. A poll whose client hangs up ends at once.
+func (a *adapter) servePoll(c *fiber.Ctx) error {
+	r := a.request(c)
+	if r.Method != http.MethodGet || r.SID == "" {
+		return write(c, a.srv.ServePoll(context.Background(), r))
+	}
+	ctx, stop := Watch(c.Context().Conn())
+	defer stop()
+	return write(c, a.srv.ServePoll(ctx, r))
+}
+
+// write sends an answer with its CORS headers.
+func write(c *fiber.Ctx, r engineio.Response) error {
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	if r.AllowOrigin != "" {
+		c.Set(fiber.HeaderAccessControlAllowOrigin, r.AllowOrigin)
+		c.Set(fiber.HeaderAccessControlAllowCredentials, "true")
+		c.Vary(fiber.HeaderOrigin)
+	}
+	if r.Status == http.StatusNoContent {
+		c.Set(fiber.HeaderAccessControlAllowMethods, "GET,POST")
+		c.Set(fiber.HeaderAccessControlAllowHeaders, c.Get(fiber.HeaderAccessControlRequestHeaders))
+		c.Set(fiber.HeaderAccessControlMaxAge, "600")
+	}
+	if r.RetryAfter > 0 {
+		c.Set(fiber.HeaderRetryAfter, strconv.Itoa(r.RetryAfter))
+	}
+	if r.ContentType != "" {
+		c.Set(fiber.HeaderContentType, r.ContentType)
+	}
+	return c.Status(r.Status).Send(r.Body)
+}
+
+// serveUpgrade claims the session first, so that nothing is left to decide once 101 is answered.
+func (a *adapter) serveUpgrade(c *fiber.Ctx) error {
+	claim, refusal := a.srv.ClaimWebSocket(a.request(c))
+	if claim == nil {
+		return write(c, refusal)
+	}
+	c.Locals(claimKey, claim)
+	if err := a.upgrade(c); err != nil {
+		claim.Abandon()
+		return write(c, engineio.Response{Status: http.StatusBadRequest})
+	}
+	return nil
+}
+
+// serveWebSocket hands the connection to the engine for good. The wrapper's inner connection is taken now: the wrapper goes back to a pool.
+func serveWebSocket(srv *engineio.Server, c *websocket.Conn) {
+	claim, ok := c.Locals(claimKey).(*engineio.Claim)
+	if !ok {
+		panic("onfiber: an upgrade without a claim")
+	}
+	srv.ServeWebSocket(claim, Hijacked(c.Conn.NetConn()))
+}
+
+// recovered keeps a panic of the upper layer, which has ended its session, from ending the process.
+func recovered(*websocket.Conn) {
+	if cause := recover(); cause != nil {
+		slog.Error("websocket handler panicked", "cause", cause, "stack", string(debug.Stack()))
+	}
+}

@@ -1,0 +1,348 @@
+package onfiber_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"go.uber.org/goleak"
+
+	"nexus/transport/engineio"
+	"nexus/transport/engineio/enginetest"
+	"nexus/transport/engineio/onfiber"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"), // one clock per process, for ever
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+	)
+}
+
+// patience bounds every wait.
+const patience = 10 * time.Second
+
+// upper echoes messages and reports ends.
+type upper struct {
+	opened chan *engineio.Session
+	closed chan engineio.Reason
+}
+
+type echo struct {
+	upper
+	session *engineio.Session
+}
+
+func (e echo) Receive(data []byte, _ bool) {
+	if string(data) == "panic" {
+		panic("asked for")
+	}
+	e.session.Push(engineio.NewMessage(data))
+}
+
+func (e echo) Closed(reason engineio.Reason) { e.closed <- reason }
+
+// serve mounts a server on a real port.
+func serve(t testing.TB, cfg engineio.Config) (host string, u upper) {
+	t.Helper()
+	u = upper{make(chan *engineio.Session, 100), make(chan engineio.Reason, 100)}
+	srv, err := engineio.NewServer(cfg, func(s *engineio.Session) engineio.Receiver {
+		u.opened <- s
+		return echo{u, s}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadTimeout: time.Second, StrictRouting: true})
+	onfiber.Mount(app, "/engine.io/", srv)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- app.Listener(listener) }()
+	t.Cleanup(func() {
+		if _, err := srv.Shutdown(t.Context(), engineio.ShuttingDown); err != nil && t.Context().Err() == nil {
+			t.Error(err)
+		}
+		if err := app.ShutdownWithTimeout(patience); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return listener.Addr().String(), u
+}
+
+// wire is a bare connection.
+type wire struct {
+	t testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+func dial(t testing.TB, host string) wire {
+	t.Helper()
+	c, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() }) // may be closed already
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	return wire{t, c, bufio.NewReader(c)}
+}
+
+func (w wire) write(p string) {
+	w.t.Helper()
+	if _, err := io.WriteString(w.Conn, p); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// answer reads a response and its body.
+func (w wire) answer() (*http.Response, string) {
+	w.t.Helper()
+	response, err := http.ReadResponse(w.r, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return response, ""
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+func (w wire) frame() enginetest.Frame {
+	w.t.Helper()
+	f, err := enginetest.ReadFrame(w.r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+const (
+	head    = " HTTP/1.1\r\nHost: campus.example\r\n"
+	upgrade = "GET /engine.io/?EIO=4&transport=websocket" + head + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+	key     = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	poll    = "GET /engine.io/?EIO=4&transport=polling"
+)
+
+func frame(text string) string {
+	return string(enginetest.AppendFrame(nil, enginetest.Text, []byte(text)))
+}
+
+func TestBothSpellingsOfThePath(t *testing.T) {
+	host, _ := serve(t, engineio.Config{})
+	for _, path := range []string{"/engine.io/", "/engine.io"} {
+		w := dial(t, host)
+		w.write("GET " + path + "?EIO=4&transport=polling" + head + "\r\n")
+		if r, body := w.answer(); r.StatusCode != 200 || r.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %s", path, r.StatusCode, body)
+		}
+	}
+}
+
+// Frames that follow the handshake in the same packet must not be lost.
+func TestFramesBehindTheHandshake(t *testing.T) {
+	host, _ := serve(t, engineio.Config{})
+	w := dial(t, host)
+	w.write(upgrade + key + "\r\n" + frame("4one") + frame("4two"))
+	if r, _ := w.answer(); r.StatusCode != 101 {
+		t.Fatal(r.Status)
+	}
+	if open := w.frame(); open.Payload[0] != '0' {
+		t.Fatal(open)
+	}
+	for _, want := range []string{"4one", "4two"} {
+		if got := w.frame(); got.Payload != want {
+			t.Fatalf("got %q, want %q", got.Payload, want)
+		}
+	}
+}
+
+func TestBadHandshakeFreesTheClaim(t *testing.T) {
+	host, u := serve(t, engineio.Config{})
+	w := dial(t, host)
+	w.write(poll + head + "\r\n")
+	w.answer()
+	sid := (<-u.opened).ID()
+	with := strings.Replace(upgrade, "websocket ", "websocket&sid="+sid+" ", 1)
+	w.write(with + "\r\n") // no key
+	if r, _ := w.answer(); r.StatusCode != 400 {
+		t.Fatal(r.Status)
+	}
+	w = dial(t, host)
+	w.write(with + key + "\r\n" + frame("2probe"))
+	w.answer()
+	if got := w.frame(); got.Payload != "3probe" {
+		t.Fatal(got)
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	host, _ := serve(t, engineio.Config{AllowOrigin: func(o string) bool { return o == "https://good.example" }})
+	w := dial(t, host)
+	w.write(poll + head + "Origin: https://good.example\r\n\r\n")
+	r, _ := w.answer()
+	if r.StatusCode != 200 || r.Header.Get("Access-Control-Allow-Origin") != "https://good.example" || r.Header.Get("Access-Control-Allow-Credentials") != "true" || r.Header.Get("Vary") != "Origin" {
+		t.Error(r.Status, r.Header)
+	}
+	w.write("OPTIONS /engine.io/?EIO=4&transport=polling" + head + "Origin: https://good.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n")
+	r, _ = w.answer()
+	if r.StatusCode != 204 || r.Header.Get("Access-Control-Allow-Methods") != "GET,POST" || r.Header.Get("Access-Control-Allow-Headers") != "content-type" {
+		t.Error(r.Status, r.Header)
+	}
+	w.write(poll + head + "Origin: https://evil.example\r\n\r\n")
+	if r, _ = w.answer(); r.StatusCode != 403 || r.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Error(r.Status, r.Header)
+	}
+	w.write(upgrade + key + "Origin: https://evil.example\r\n\r\n")
+	if r, _ = w.answer(); r.StatusCode != 403 {
+		t.Error(r.Status)
+	}
+}
+
+func TestCompressedBodyIsRefused(t *testing.T) {
+	host, u := serve(t, engineio.Config{})
+	w := dial(t, host)
+	w.write(poll + head + "\r\n")
+	w.answer()
+	w.write("POST /engine.io/?EIO=4&transport=polling&sid=" + (<-u.opened).ID() + head + "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
+	if r, body := w.answer(); r.StatusCode != 415 {
+		t.Error(r.Status, body)
+	}
+}
+
+// A client that hangs up during its poll is found at once, not by the heartbeat.
+func TestHangupDuringAPoll(t *testing.T) {
+	host, u := serve(t, engineio.Config{})
+	w := dial(t, host)
+	w.write(poll + head + "\r\n")
+	w.answer()
+	w.write(poll + "&sid=" + (<-u.opened).ID() + head + "\r\n")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case reason := <-u.closed:
+		if reason != engineio.TransportError {
+			t.Error(reason)
+		}
+	case <-time.After(patience):
+		t.Error("nobody noticed")
+	}
+}
+
+// A request that is sent while the poll before it still waits is answered after it, and the poll may wait past ReadTimeout.
+func TestRequestBehindAPoll(t *testing.T) {
+	host, u := serve(t, engineio.Config{PingInterval: 1500 * time.Millisecond})
+	w := dial(t, host)
+	w.write(poll + head + "\r\n")
+	w.answer()
+	sid := (<-u.opened).ID()
+	post := "POST /engine.io/?EIO=4&transport=polling&sid=" + sid + head + "Content-Length: 2\r\n\r\n4x"
+	w.write(poll + "&sid=" + sid + head + "\r\n" + post)
+	if _, body := w.answer(); body != "2" {
+		t.Fatalf("the poll got %q", body)
+	}
+	if _, body := w.answer(); body != "ok" {
+		t.Fatalf("the post got %q", body)
+	}
+	w.write(poll + "&sid=" + sid + head + "\r\n")
+	if _, body := w.answer(); body != "4x" {
+		t.Fatalf("the second poll got %q", body)
+	}
+}
+
+// The urgent lane and whole frames hold on a socket whose client reads slowly.
+func TestSlowReader(t *testing.T) {
+	host, u := serve(t, engineio.Config{MaxQueueBytes: 64 << 20})
+	w := dial(t, host)
+	w.write(upgrade + key + "\r\n")
+	w.answer()
+	w.frame()
+	s := <-u.opened
+	filler := strings.Repeat("x", 100_000)
+	const count = 100
+	for i := range count {
+		s.Push(engineio.NewMessage(fmt.Appendf(nil, "%d %s", i, filler)))
+	}
+	s.PushUrgent(engineio.NewMessage([]byte("urgent")))
+	for i, urgentAt := 0, -1; i < count; {
+		f := w.frame()
+		if f.Payload == "4urgent" {
+			urgentAt = i
+			continue
+		}
+		if want := fmt.Sprintf("4%d %s", i, filler); f.Payload != want {
+			t.Fatalf("message %d is %.20q", i, f.Payload)
+		}
+		if i++; i == count && (urgentAt < 0 || urgentAt > count/2) {
+			t.Errorf("urgent came behind %d of %d", urgentAt, count)
+		}
+	}
+}
+
+// A client that never reads is cut, and what it left unread is dropped.
+func TestStalledReaderIsCut(t *testing.T) {
+	host, u := serve(t, engineio.Config{MaxQueueBytes: 1 << 20, CloseTimeout: 100 * time.Millisecond})
+	w := dial(t, host)
+	w.write(upgrade + key + "\r\n")
+	w.answer()
+	s := <-u.opened
+	m := engineio.NewMessage(make([]byte, 10_000))
+	pushed := 0
+	for s.Push(m) {
+		pushed++
+	}
+	if reason := <-u.closed; reason != engineio.SlowClient {
+		t.Error(reason)
+	}
+	t.Logf("%d KB taken before the cut", pushed*m.Len()>>10)
+}
+
+func TestPanicIsContained(t *testing.T) {
+	host, u := serve(t, engineio.Config{})
+	w := dial(t, host)
+	w.write(upgrade + key + "\r\n" + frame("4panic"))
+	if reason := <-u.closed; reason != engineio.InternalError {
+		t.Error(reason)
+	}
+	w = dial(t, host)
+	w.write(upgrade + key + "\r\n" + frame("4x"))
+	w.answer()
+	w.frame()
+	if got := w.frame(); got.Payload != "4x" {
+		t.Error(got)
+	}
+}
+
+// The close frame comes through, then the end of the connection, without waiting for CloseTimeout.
+func TestCloseFrameArrives(t *testing.T) {
+	host, u := serve(t, engineio.Config{CloseTimeout: time.Hour})
+	w := dial(t, host)
+	w.write(upgrade + key + "\r\n")
+	w.answer()
+	w.frame()
+	(<-u.opened).Close(engineio.Forced)
+	if got := w.frame(); got.Op != enginetest.Close || got.Payload != "\x0f\xa2forced close" {
+		t.Errorf("%q", got)
+	}
+	if _, err := w.r.ReadByte(); err != io.EOF {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,183 @@
+package redislimit
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/goleak"
+	"pgregory.net/rapid"
+
+	"nexus/cluster/redisbus"
+	"nexus/cluster/redisbus/redistest"
+	"nexus/transport/limit"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t testing.TB, s *redistest.Server, nodes int) *Limiter {
+	t.Helper()
+	client, err := redisbus.Open(s.URL(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := New(Config{
+		Client: client, Keys: 1000, Nodes: func() int { return nodes }, Log: slog.New(slog.DiscardHandler),
+		Failures: prometheus.NewCounter(prometheus.CounterOpts{Name: "failures", Help: "x"}),
+	})
+	t.Cleanup(func() {
+		l.Close()
+		l.Close()
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// step is one event of a history.
+type step struct {
+	pause time.Duration
+	rule  limit.Rule
+}
+
+// TestAsTheMemoryDoes replays histories: Redis, told the time, decides as limit.Memory does in a bubble of its own time.
+func TestAsTheMemoryDoes(t *testing.T) {
+	l := open(t, redistest.Start(t), 1)
+	histories := rapid.Custom(func(t *rapid.T) []step {
+		gap := rapid.IntRange(1, 2_000_000).Draw(t, "gap")
+		rule := limit.Rule{Rate: 1e6 / float64(gap), Burst: rapid.IntRange(1, 20).Draw(t, "burst")}
+		return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
+			s := step{time.Duration(rapid.IntRange(0, 3*gap).Draw(t, "pause")) * time.Microsecond, rule}
+			s.rule.Peek = rapid.Bool().Draw(t, "peek")
+			return s
+		}), 1, 40).Draw(t, "steps")
+	})
+	for seed := range 100 {
+		history := histories.Example(seed)
+		want := make([]limit.Decision, len(history))
+		synctest.Test(t, func(t *testing.T) {
+			m := limit.NewMemory(10)
+			for i, s := range history {
+				time.Sleep(s.pause)
+				want[i] = m.Allow(t.Context(), "k", s.rule)
+			}
+		})
+		at := time.Now().Add(-time.Hour) // keys of long ago, which expire by their own length
+		key := fmt.Sprint("history", seed)
+		for i, s := range history {
+			at = at.Add(s.pause)
+			got, err := l.ask(t.Context(), key, s.rule, strconv.FormatInt(at.UnixMicro(), 10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !alike(got, want[i]) {
+				t.Fatalf("history %d, event %d of %+v: %+v, want %+v", seed, i, s.rule, got, want[i])
+			}
+		}
+	}
+}
+
+// alike allows for the memory's nanoseconds: a rate is rarely a whole number of them.
+func alike(a, b limit.Decision) bool {
+	near := func(x, y time.Duration) bool { return (x - y).Abs() <= time.Microsecond }
+	return a.Allowed == b.Allowed && a.Limit == b.Limit && a.Remaining == b.Remaining && near(a.Reset, b.Reset) && near(a.RetryAfter, b.RetryAfter)
+}
+
+// TestOneCountForAllNodes: however many ask at once, so many pass as the rule says.
+func TestOneCountForAllNodes(t *testing.T) {
+	s := redistest.Start(t)
+	var passed atomic.Int64
+	var all sync.WaitGroup
+	for range 3 {
+		l := open(t, s, 3)
+		if !l.Shared() {
+			t.Fatal("redis does not count")
+		}
+		for range 4 {
+			all.Go(func() {
+				for range 50 {
+					if l.Allow(context.Background(), "k", limit.Rule{Rate: 0.001, Burst: 60}).Allowed {
+						passed.Add(1)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	if passed.Load() != 60 {
+		t.Errorf("%d passed, want 60", passed.Load())
+	}
+}
+
+// TestRedisIsLost: each node goes on with its share, at no cost, and Redis is found again.
+func TestRedisIsLost(t *testing.T) {
+	s := redistest.Start(t)
+	l := open(t, s, 3)
+	rule := limit.Rule{Rate: 0.001, Burst: 60}
+	for _, f := range []struct {
+		name       string
+		lose, back func()
+	}{
+		{"killed", s.Kill, s.Restart},
+		{"frozen", func() { s.Signal(syscall.SIGSTOP) }, func() { s.Signal(syscall.SIGCONT) }},
+	} {
+		if !l.Shared() {
+			t.Fatalf("%s: not shared before", f.name)
+		}
+		f.lose()
+		began := time.Now()
+		passed := 0
+		if l.Allow(t.Context(), f.name, rule).Allowed {
+			passed++
+		}
+		first := time.Since(began)
+		if first > 2*timeout+100*time.Millisecond || l.Shared() {
+			t.Errorf("%s: the first took %v, shared %v", f.name, first, l.Shared())
+		}
+		began = time.Now()
+		for range 1000 {
+			if l.Allow(t.Context(), f.name, rule).Allowed {
+				passed++
+			}
+		}
+		t.Logf("%s: the first took %v, a thousand more %v", f.name, first, time.Since(began))
+		if took := time.Since(began); passed != 20 || took > 100*time.Millisecond {
+			t.Errorf("%s: %d passed, want 20; took %v", f.name, passed, took)
+		}
+		f.back()
+		for deadline := time.Now().Add(10 * time.Second); !l.Shared(); <-time.After(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: not found again", f.name)
+			}
+		}
+		if d := l.Allow(t.Context(), f.name+" back", rule); !d.Allowed || d.Remaining != 59 {
+			t.Errorf("%s: %+v", f.name, d)
+		}
+	}
+}
+
+// TestTheCallerLeaves: a context that ends is no failure of Redis.
+func TestTheCallerLeaves(t *testing.T) {
+	l := open(t, redistest.Start(t), 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if d := l.Allow(ctx, "k", limit.Rule{Rate: 1, Burst: 1}); !d.Allowed || !l.Shared() {
+		t.Errorf("%+v, shared %v", d, l.Shared())
+	}
+}
+
+func BenchmarkAllow(b *testing.B) {
+	l := open(b, redistest.Start(b), 1)
+	for b.Loop() {
+		l.Allow(b.Context(), "k", limit.Rule{Rate: 1e6, Burst: 1 << 20})
+	}
+}

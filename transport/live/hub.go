@@ -1,0 +1,245 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"nexus/actors/grain"
+	"nexus/actors/session"
+)
+
+// maxPending bounds the broadcasts that wait for the hub. The hub never blocks, so that they wait only while it is
+// flooded; past it new ones are dropped and counted.
+const maxPending = 4096
+
+// Hub is the address of this node's sockets: the actor that broadcasts and session grains speak to.
+type Hub struct {
+	system   *actor.ActorSystem
+	pid      *actor.PID
+	auth     Verifier
+	sessions Sessions
+	log      *slog.Logger
+	metrics  *metrics
+	pending  atomic.Int64
+	keeper   *keeper
+
+	mu       sync.RWMutex
+	peers    map[string]*peer              // by socket id
+	topics   map[string]map[*peer]struct{} // who listens
+	attached map[string]map[*peer]struct{} // who is attached to which activation of a session, by its address
+	latest   map[string]json.RawMessage    // the newest payload of each lossy slot, by topic
+}
+
+func newHub(cfg Config, m *metrics) (*Hub, error) {
+	h := &Hub{
+		system: cfg.System, auth: cfg.Auth, sessions: cfg.Sessions, log: cfg.Log, metrics: m,
+		peers:    make(map[string]*peer),
+		topics:   make(map[string]map[*peer]struct{}),
+		attached: make(map[string]map[*peer]struct{}),
+		latest:   make(map[string]json.RawMessage),
+	}
+	var err error
+	if h.pid, err = h.system.Root.SpawnNamed(actor.PropsFromFunc(h.receive), grain.HubName); err != nil {
+		return nil, fmt.Errorf("spawn hub: %w", err)
+	}
+	h.keeper = newKeeper(h.keep)
+	return h, nil
+}
+
+// close ends the hub. Its sockets are closed already.
+func (h *Hub) close() {
+	h.keeper.close()
+	h.system.Root.Stop(h.pid)
+}
+
+// watch asks the hub's actor to watch a session on a peer's behalf.
+type watch struct{ session *actor.PID }
+
+func (h *Hub) receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *grain.Broadcast:
+		h.pending.Add(-1)
+		h.fanOut(m)
+	case *session.Close:
+		for _, id := range m.GetSockets() {
+			if p := h.peer(id); p != nil {
+				p.close(m.GetReason())
+			}
+		}
+	case *watch:
+		c.Watch(m.session)
+	case *actor.Terminated:
+		h.lost(m.Who)
+	}
+}
+
+// Broadcast implements the bus's end on this node. It never blocks.
+func (h *Hub) Broadcast(b *grain.Broadcast) {
+	if h.pending.Add(1) > maxPending {
+		h.pending.Add(-1)
+		h.metrics.flooded.Inc()
+		return
+	}
+	h.system.Root.Send(h.pid, b)
+}
+
+func (h *Hub) peer(id string) *peer {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.peers[id]
+}
+
+// here reports whether a peer is known and not forgotten yet.
+func (h *Hub) here(p *peer) bool { return h.peer(p.socket.ID()) == p }
+
+// add makes a peer known.
+func (h *Hub) add(p *peer) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.peers[p.socket.ID()] = p
+}
+
+// remove forgets a peer. A second call does nothing.
+func (h *Hub) remove(p *peer) {
+	p.end()
+	h.mu.Lock()
+	delete(h.peers, p.socket.ID())
+	h.unsubscribe(p)
+	was := h.settle(p, nil)
+	h.mu.Unlock()
+	if was != nil {
+		h.sessions.Detach(was, h.pid, p.socket.ID())
+	}
+}
+
+// attach makes a peer known to its user's session. When that does not work in time it is tried again until it does: the
+// socket is of use meanwhile.
+func (h *Hub) attach(ctx context.Context, p *peer) {
+	ctx, cancel := context.WithTimeout(ctx, attachWait)
+	defer cancel()
+	if err := h.tryAttach(ctx, p); err != nil {
+		h.log.Warn("attach to session", "user", p.who().User, "err", err)
+		h.keeper.add(p)
+		return
+	}
+	p.checkIn(checkSoon, h.keeper.add)
+}
+
+func (h *Hub) tryAttach(ctx context.Context, p *peer) error {
+	for {
+		as := p.described()
+		pid, err := h.sessions.Attach(ctx, p.who().User, h.pid, as)
+		if err != nil {
+			return err
+		}
+		if !h.attachedTo(p, pid) { // closed meanwhile, and nobody has detached it
+			h.sessions.Detach(pid, h.pid, p.socket.ID())
+			return nil
+		}
+		// Another login's token may have come meanwhile and its Attach overtaken this one: the last word must be the newest.
+		if p.described() == as {
+			return nil
+		}
+	}
+}
+
+// attachedTo notes which activation a peer is attached to and has it watched. It reports whether the peer is still here.
+func (h *Hub) attachedTo(p *peer, session *actor.PID) bool {
+	h.mu.Lock()
+	here := h.peers[p.socket.ID()] == p
+	known := here && p.session != nil && address(p.session) == address(session)
+	if here && !known {
+		h.settle(p, session)
+	}
+	h.mu.Unlock()
+	if here && !known {
+		h.system.Root.Send(h.pid, &watch{session})
+	}
+	return here
+}
+
+// settle notes which activation a peer is attached to, nil for none, and returns the one before. It needs the lock.
+func (h *Hub) settle(p *peer, session *actor.PID) (was *actor.PID) {
+	was, p.session = p.session, session
+	if was != nil {
+		take(h.attached, address(was), p)
+	}
+	if session != nil {
+		put(h.attached, address(session), p)
+	}
+	return was
+}
+
+// lost attaches the sockets of a session again whose activation has ended.
+func (h *Hub) lost(pid *actor.PID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for p := range h.attached[address(pid)] {
+		h.settle(p, nil)
+		h.keeper.add(p)
+	}
+}
+
+// keep sees to it that a peer's login still stands and that its session knows it, and says when to look again. It reports
+// false if that could not be seen to now.
+func (h *Hub) keep(ctx context.Context, p *peer) bool {
+	if !h.here(p) {
+		return true
+	}
+	if h.ended(ctx, p) {
+		p.close(reasonEnded)
+		return true
+	}
+	before := h.sessionOf(p)
+	if err := h.tryAttach(ctx, p); err != nil {
+		h.log.Debug("attach to session", "user", p.who().User, "err", err)
+		return false
+	}
+	next := checkEvery
+	if before == "" || before != h.sessionOf(p) {
+		next = checkSoon // a login may have ended while no session knew the socket
+	}
+	p.checkIn(next, h.keeper.add)
+	return true
+}
+
+// ended reports whether the login behind a peer's token is known to have ended. A token that has run out is another matter.
+func (h *Hub) ended(ctx context.Context, p *peer) bool {
+	token, expires := p.credential()
+	_, _, err := h.auth.Verify(ctx, token)
+	return refused(err) && !over(expires)
+}
+
+// sessionOf is the address of the activation that a peer is attached to, "" for none.
+func (h *Hub) sessionOf(p *peer) string {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	if p.session == nil {
+		return ""
+	}
+	return address(p.session)
+}
+
+// address is a PID as a key of a map; its own String is meant for people, and may change from call to call.
+func address(pid *actor.PID) string { return pid.GetAddress() + "/" + pid.GetId() }
+
+// put and take keep an index of peers without empty sets.
+func put(index map[string]map[*peer]struct{}, key string, p *peer) {
+	if index[key] == nil {
+		index[key] = make(map[*peer]struct{})
+	}
+	index[key][p] = struct{}{}
+}
+
+func take(index map[string]map[*peer]struct{}, key string, p *peer) {
+	delete(index[key], p)
+	if len(index[key]) == 0 {
+		delete(index, key)
+	}
+}

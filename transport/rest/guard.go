@@ -1,0 +1,116 @@
+package rest
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+
+	"nexus"
+	"nexus/transport/limit"
+)
+
+// guard finds out who asks, checks the access and the caller's rate, and puts the
+// caller into the context. On a public route bad credentials count as none: an old token must
+// not keep anybody from logging in.
+func (a *API) guard(access Access, once bool) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		c, err := a.identify(ctx)
+		if err == nil || access.Public {
+			err = access.Check(c)
+		}
+		// Guesses count like the rest, as a stranger's.
+		if slow := a.throttle(ctx, c); slow != nil {
+			err = slow
+		}
+		if err != nil {
+			a.fail(ctx, err)
+			return
+		}
+		if key := ctx.Header("Idempotency-Key"); once && key != "" {
+			hash, err := a.requestHash(ctx)
+			if err != nil {
+				a.fail(ctx, err)
+				return
+			}
+			c.Once = nexus.Once{Key: key, Hash: hash}
+		}
+		next(huma.WithValue(ctx, callerKey{}, c))
+	}
+}
+
+// KeyHeader is the header that holds a device's API key.
+const KeyHeader = "X-Api-Key"
+
+// identify returns the caller. One without credentials is a stranger, and no error.
+func (a *API) identify(ctx huma.Context) (nexus.Caller, error) {
+	o := OriginOf(ctx.Context())
+	var c nexus.Caller
+	var err error
+	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
+	switch {
+	case ctx.Header(KeyHeader) != "":
+		c, err = a.Auth.VerifyKey(ctx.Context(), ctx.Header(KeyHeader))
+	case strings.EqualFold(scheme, "Bearer"):
+		c, _, err = a.Auth.Verify(ctx.Context(), strings.TrimSpace(token))
+	case scheme != "":
+		err = nexus.Errorf(nexus.Unauthenticated, "expected a bearer token")
+	}
+	if err != nil {
+		c = nexus.Caller{}
+	}
+	c.IP, c.RequestID = o.IP, o.RequestID
+	return c, err
+}
+
+// Limits is how often one caller may call the REST routes; zero rules are the defaults.
+type Limits struct {
+	Stranger limit.Rule // per address without valid credentials, which a whole campus may share: 500 a second, 2000 at once
+	User     limit.Rule // per account: 50 a second for long, 500 at once
+	Device   limit.Rule // per API key, which may serve all gates of a campus: 1000 a second, 5000 at once
+}
+
+func (l Limits) orDefault() Limits {
+	fill := func(r *limit.Rule, rate float64, burst int) {
+		if *r == (limit.Rule{}) {
+			*r = limit.Rule{Rate: rate, Burst: burst}
+		}
+	}
+	fill(&l.Stranger, 500, 2000)
+	fill(&l.User, 50, 500)
+	fill(&l.Device, 1000, 5000)
+	return l
+}
+
+func (a *API) throttle(ctx huma.Context, c nexus.Caller) error {
+	key, rule := "stranger:"+limit.Household(c.IP), a.Limits.Stranger
+	switch {
+	case c.Key != "":
+		key, rule = "key:"+string(c.Key), a.Limits.Device
+	case c.User != "":
+		key, rule = "user:"+string(c.User), a.Limits.User
+	}
+	d := a.Limiter.Allow(ctx.Context(), key, rule)
+	for name, value := range d.Headers() {
+		ctx.SetHeader(name, value)
+	}
+	return d.Err()
+}
+
+// requestHash identifies the request: two bodies under one key are two intentions. It is kept for a day and a body may
+// hold a password, so that nobody can try bodies against it without the secret. A new secret makes another request of an old one.
+func (a *API) requestHash(ctx huma.Context) ([]byte, error) {
+	key, err := a.Auth.Derive("nexus request hash")
+	if err != nil {
+		return nil, err
+	}
+	c := humafiber.Unwrap(ctx)
+	h := hmac.New(sha256.New, key)
+	for _, part := range [][]byte{[]byte(c.Method()), []byte(c.Path()), c.BodyRaw()} {
+		h.Write(part)
+		h.Write([]byte{0})
+	}
+	return h.Sum(nil), nil
+}

@@ -1,0 +1,207 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+
+	"nexus"
+	"nexus/transport/limit"
+	"nexus/transport/rest"
+	"nexus/transport/rest/problem"
+)
+
+const (
+	bodyLimit     = 1 << 20
+	photoLimit    = 6 << 20 // a 5 MB picture in its form
+	readTimeout   = 5 * time.Second
+	photoTimeout  = 30 * time.Second // a picture over a bad network
+	idleTimeout   = 75 * time.Second // longer than the balancer's own 60 s, so that it closes first
+	writeTimeout  = 30 * time.Second // one answer to a client that reads slowly, or not at all
+	connections   = 20_000           // at once, sockets included; past it new ones are refused, for each may bring a body
+	handleTimeout = 15 * time.Second // what a handler may take: databases and grains are asked under it
+	headerLimit   = 8 << 10          // also what each connection keeps as its buffer
+)
+
+// Options is what a Server works with.
+type Options struct {
+	Addr           string         // host:port; port 0 takes a free one
+	Origins        []string       // allowed by CORS, such as https://campus.example
+	AnyLocalhost   bool           // CORS also allows localhost on any port: development
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Flood          limit.Rule     // per client address, whatever it asks for, and per known device; zero: 2000 a second, 4000 at once
+	Limiter        limit.Limiter
+	Log            *slog.Logger
+	Metrics        *prometheus.Registry
+	Ready          func(context.Context) Readiness
+
+	// Relayed returns the address of the client for whom another node passed this request on, having counted it. Nil: none does.
+	Relayed func(*fiber.Ctx) (ip netip.Addr, ok bool)
+
+	// Device says whose API key this is, from memory alone: a device does not pay for what others do at
+	// its address. Nil: there are no devices.
+	Device func(key string) (nexus.KeyID, bool)
+}
+
+// Server is the HTTP side of a node. Open and Close are idempotent.
+type Server struct {
+	Options
+	app     *fiber.App
+	metrics metrics
+
+	mu       sync.Mutex
+	listener net.Listener
+	served   chan struct{} // closed when the listener has ended
+	closed   bool
+}
+
+// New returns a server with its middleware, health and metrics; mount the rest on App, then Open.
+func New(o Options) *Server {
+	if o.Flood == (limit.Rule{}) {
+		o.Flood = limit.Rule{Rate: 2000, Burst: 4000}
+	}
+	s := &Server{Options: o, metrics: newMetrics(o.Metrics)}
+	s.app = fiber.New(fiber.Config{
+		AppName: "nexus", DisableStartupMessage: true, CaseSensitive: true,
+		Immutable:   true, // strings outlive their request in grains and logs
+		BodyLimit:   bodyLimit,
+		Concurrency: connections,
+		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ReadBufferSize: headerLimit,
+		// Forms are read by the one route that takes them, which answers for broken ones.
+		DisablePreParseMultipartForm: true,
+		ErrorHandler:                 s.answer,
+	})
+	s.app.Server().HeaderReceived = perRoute
+	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
+	s.app.Server().NoDefaultServerHeader = true
+	s.app.Use(s.origin, s.observe, s.recover, headers, s.cors, encodings, s.flood)
+	s.app.Get("/healthz", s.healthz)
+	s.app.Get("/readyz", s.readyz)
+	s.app.Get("/metrics", s.metrics.handler)
+	return s
+}
+
+// App is where routes are mounted before Open.
+func (s *Server) App() *fiber.App { return s.app }
+
+// perRoute gives pictures more room and time, before their body is read.
+func perRoute(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
+	if path == rest.Base+"/profile/photo" {
+		return fasthttp.RequestConfig{MaxRequestBodySize: photoLimit, ReadTimeout: photoTimeout}
+	}
+	return fasthttp.RequestConfig{}
+}
+
+// knownMethods refuses methods that HTTP does not have, which Fiber would answer in plain text.
+func (s *Server) knownMethods(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if slices.Contains(fiber.DefaultMethods, string(ctx.Method())) {
+			next(ctx)
+			return
+		}
+		c := s.app.AcquireCtx(ctx)
+		defer s.app.ReleaseCtx(c)
+		if err := s.answer(c, fiber.ErrMethodNotAllowed); err != nil {
+			s.Log.Error("answer an unknown method", "err", err)
+		}
+	}
+}
+
+// Open listens and serves. A second call changes nothing.
+func (s *Server) Open() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return errors.New("the server is closed")
+	}
+	if s.listener != nil {
+		return nil
+	}
+	l, err := net.Listen("tcp", s.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.Addr, err)
+	}
+	s.listener, s.served = &closeOnce{Listener: l}, make(chan struct{})
+	go func() {
+		defer close(s.served)
+		if err := s.app.Listener(s.listener); err != nil {
+			s.Log.Error("http server ended", "err", err)
+		}
+	}()
+	return nil
+}
+
+// URL is where the server listens, such as http://127.0.0.1:4000. Empty before Open.
+func (s *Server) URL() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listener == nil {
+		return ""
+	}
+	addr := s.listener.Addr().(*net.TCPAddr)
+	if addr.IP.IsUnspecified() {
+		addr.IP = net.IPv4(127, 0, 0, 1)
+	}
+	return "http://" + addr.String()
+}
+
+// Close stops listening and waits for the requests under way until ctx ends. Sockets are not
+// among them: their owner closes them first.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.listener == nil {
+		s.closed = true
+		return nil
+	}
+	s.closed = true
+	// The listener first: fasthttp forgets a shutdown that comes before it serves.
+	err := errors.Join(s.listener.Close(), s.app.ShutdownWithContext(ctx))
+	select {
+	case <-s.served:
+	case <-ctx.Done():
+		err = errors.Join(err, ctx.Err())
+	}
+	if err != nil {
+		return fmt.Errorf("shut down http: %w", err)
+	}
+	return nil
+}
+
+// closeOnce is a listener that may be closed again: fasthttp closes it too.
+type closeOnce struct {
+	net.Listener
+	once sync.Once
+	err  error
+}
+
+func (l *closeOnce) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
+}
+
+// answer turns whatever a route returned, and what fasthttp refused before any route, into a problem.
+func (s *Server) answer(c *fiber.Ctx, err error) error {
+	o := rest.OriginOf(c.UserContext())
+	if o.RequestID == "" {
+		o.RequestID = requestID(c)
+		c.Set(fiber.HeaderXRequestID, o.RequestID)
+	}
+	p := *problem.From(err)
+	if p.Code == nexus.Internal {
+		s.Log.Error("request failed", "requestId", o.RequestID, "err", err)
+	}
+	return p.Send(c, o.RequestID)
+}

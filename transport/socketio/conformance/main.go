@@ -1,0 +1,90 @@
+// Command conformance serves the bare protocol layers the way that the protocols' public test suites want them: Socket.IO at
+// /socket.io/, or with -engine Engine.IO at /engine.io/.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"log"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"nexus/transport/engineio"
+	"nexus/transport/engineio/onfiber"
+	"nexus/transport/socketio"
+)
+
+func main() {
+	addr := flag.String("addr", ":3000", "where to listen")
+	engine := flag.Bool("engine", false, "serve Engine.IO alone")
+	flag.Parse()
+	app, err := newApp(*engine)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(app.Listen(*addr))
+}
+
+// limits are those of the suites.
+var limits = engineio.Config{
+	PingInterval: 300 * time.Millisecond,
+	PingTimeout:  200 * time.Millisecond,
+	MaxPayload:   1_000_000,
+	AllowOrigin:  func(string) bool { return true },
+}
+
+func newApp(engine bool) (*fiber.App, error) {
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	if engine {
+		srv, err := engineio.NewServer(limits, func(s *engineio.Session) engineio.Receiver { return echo{s} })
+		if err != nil {
+			return nil, err
+		}
+		onfiber.Mount(app, "/engine.io/", srv)
+		return app, nil
+	}
+	srv, err := socketio.NewServer(socketio.Config{ConnectTimeout: time.Second}, limits)
+	if err != nil {
+		return nil, err
+	}
+	srv.Handle("/", mirror{})
+	srv.Handle("/custom", mirror{})
+	onfiber.Mount(app, "/socket.io/", srv.Engine())
+	return app, nil
+}
+
+// echo sends every message back.
+type echo struct{ session *engineio.Session }
+
+func (e echo) Receive(data []byte, binary bool) {
+	if binary {
+		e.session.Push(engineio.BinaryMessage(data))
+	} else {
+		e.session.Push(engineio.NewMessage(data))
+	}
+}
+
+func (echo) Closed(engineio.Reason) {}
+
+// mirror shows a client what it sent.
+type mirror struct{}
+
+func (mirror) Connect(s *socketio.Socket, auth json.RawMessage) error {
+	return s.Emit("auth", auth)
+}
+
+func (mirror) Event(s *socketio.Socket, e socketio.Event) {
+	var err error
+	switch {
+	case e.Name == "message":
+		err = s.Emit("message-back", e.Args.Values()...)
+	case e.Name == "message-with-ack" && e.Ack != nil:
+		err = e.Ack(e.Args.Values()...)
+	}
+	if err != nil {
+		log.Printf("answer %s: %v", e.Name, err)
+	}
+}
+
+func (mirror) Disconnect(*socketio.Socket, socketio.Reason) {}
