@@ -1,0 +1,89 @@
+package scenario
+
+import (
+	"syscall"
+	"time"
+
+	"nexus/cmd/nexus-chaos/client"
+	"nexus/cmd/nexus-chaos/stage"
+)
+
+// small is a crowd for a test, on two cores that others use too.
+var small = client.Size{
+	GatesPerHall: 2, GateEvery: 250 * time.Millisecond, Readers: 4, ReadEvery: 100 * time.Millisecond, Sockets: 20, Listeners: 4, People: 1,
+}
+
+// large is about 200 requests a second.
+var large = client.Size{
+	GatesPerHall: 4, GateEvery: 360 * time.Millisecond, Readers: 6, ReadEvery: 100 * time.Millisecond, Sockets: 100, Listeners: 6, People: 3,
+}
+
+// rolled is large with all its sockets, and all through the balancer.
+func rolled(sockets int) client.Size {
+	size := large
+	size.Sockets, size.Balanced = sockets, true
+	return size
+}
+
+// Short is what fits into a test: no namespaces, no balancer needed.
+func Short() []Scenario {
+	return []Scenario{
+		{Name: "calm", Faults: "none", Size: small, Silence: 2 * time.Second, OneRetry: true, Act: quiet(4 * time.Second)},
+		{Name: "kill", Faults: "kill -9 of a node", Size: small, Silence: 8 * time.Second, Act: kills(1)},
+		{Name: "term", Faults: "SIGTERM to a node, and back", Size: balanced(small), Silence: 5 * time.Second, OneRetry: true, Act: roll(1)},
+		{Name: "stop", Faults: "SIGSTOP of a node for 6 s", Size: small, Silence: 12 * time.Second, Loose: true, Act: freeze(1, 6*time.Second)},
+		{Name: "split", Faults: "a node that does not see the others, 5 s", Size: small, Loose: true, Act: split(5 * time.Second)},
+	}
+}
+
+// Unfenced is the trial that must fail: two campuses over one database without fences. It spoils its stage.
+func Unfenced() Scenario {
+	return Scenario{Name: "no-fence", Faults: "fencing off; a node that does not see the others, 5 s", Size: small, Loose: true, Unfenced: true, Act: split(5 * time.Second)}
+}
+
+// Long is everything, with so many sockets in the rolling restart.
+func Long(sockets int) []Scenario {
+	return []Scenario{
+		{Name: "calm", Faults: "none", Size: large, Silence: 2 * time.Second, OneRetry: true, Act: quiet(10 * time.Second)},
+		{Name: "kill", Faults: "kill -9 of each node in turn, ten times", Size: large, Silence: 8 * time.Second, Act: kills(10)},
+		{Name: "stop", Faults: "SIGSTOP of a node for 10 s", Size: large, Silence: 16 * time.Second, Loose: true, Act: freeze(1, 10*time.Second)},
+		{Name: "roll", Faults: "SIGTERM to each node in turn, through the balancer", Size: rolled(sockets), Silence: 3 * time.Second, OneRetry: true, Act: roll(3), Needs: balancer},
+		{Name: "postgres", Faults: "PostgreSQL stopped at once and killed, down 5 s each", Size: large, Silence: 3 * time.Second, Act: databaseDies(5*time.Second, syscall.SIGQUIT, syscall.SIGKILL)},
+		{Name: "far", Faults: "one node's way to PostgreSQL delayed, reset and refused", Size: large, Silence: 4 * time.Second, Act: databaseFarAway},
+		{Name: "redis", Faults: "Redis killed, back, frozen, back", Size: large, Silence: 3 * time.Second, Redis: true, Act: redisDies, Needs: func(s *stage.Stage) string { return s.NoRedis }},
+		{Name: "split", Faults: "a node that does not see the others, 10 s", Size: large, Loose: true, Act: split(10 * time.Second)},
+		{
+			Name: "partition", Faults: "one node cut off from two for 20 s", Size: large, Silence: 8 * time.Second, Loose: true, Needs: spaces,
+			Act: cut(lastFromOthers, 20*time.Second, (*stage.Spaces).Cut, (*stage.Spaces).Heal),
+		},
+		{
+			Name: "one-way", Faults: "what one node sends to the others is dropped for 20 s", Size: large, Silence: 8 * time.Second, Loose: true, Needs: spaces,
+			Act: cut(lastSpeaksNot, 20*time.Second, (*stage.Spaces).Cut, (*stage.Spaces).Heal),
+		},
+		{
+			Name: "loss", Faults: "20% of the frames between nodes lost for 20 s", Size: large, Silence: 8 * time.Second, Loose: true, Needs: spaces,
+			Act: cut(all, 20*time.Second, (*stage.Spaces).Lose, (*stage.Spaces).Keep),
+		},
+		{Name: "eight", Faults: "eight more nodes join at once and leave at once", Size: large, Silence: 8 * time.Second, Act: crowded},
+	}
+}
+
+// balanced is the size with nobody going past the balancer.
+func balanced(size client.Size) client.Size {
+	size.Balanced = true
+	return size
+}
+
+func spaces(s *stage.Stage) string {
+	if s.Spaces == nil {
+		return "no network namespaces here"
+	}
+	return ""
+}
+
+func balancer(s *stage.Stage) string {
+	if s.Balancer == nil {
+		return "no balancer here"
+	}
+	return ""
+}

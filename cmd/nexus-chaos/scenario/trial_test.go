@@ -1,0 +1,59 @@
+package scenario
+
+import (
+	"strings"
+	"testing"
+
+	"nexus/cmd/nexus-chaos/check"
+)
+
+func TestReportIsGood(t *testing.T) {
+	met, missed := check.Result{What: "a", OK: true}, check.Result{What: "b"}
+	stale, wrong := check.Result{What: check.StaleWrites}, check.Result{What: check.WrongCounts}
+	for _, c := range []struct {
+		name   string
+		report Report
+		ok     bool
+	}{
+		{"all met", Report{Results: []check.Result{met}}, true},
+		{"one missed", Report{Results: []check.Result{met, missed}}, false},
+		{"went wrong", Report{Error: "no network", Results: []check.Result{met}}, false},
+		{"not run", Report{Skipped: "no balancer"}, true},
+		{"inverse: nothing noticed", Report{Inverse: true, Results: []check.Result{met}}, false},
+		{"inverse: something else noticed", Report{Inverse: true, Results: []check.Result{missed}}, false},
+		{"inverse: half of it noticed", Report{Inverse: true, Results: []check.Result{stale}}, false},
+		{"inverse: noticed", Report{Inverse: true, Results: []check.Result{met, stale, wrong}}, true},
+		{"inverse: went wrong", Report{Inverse: true, Error: "no network", Results: []check.Result{stale, wrong}}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.report.OK() != c.ok {
+				t.Errorf("good is %v", !c.ok)
+			}
+		})
+	}
+}
+
+func TestPageSaysWhatWasMissed(t *testing.T) {
+	var page strings.Builder
+	Page(&page, []Report{
+		{Name: "kill", Results: []check.Result{{What: "lost", Goal: "0", Measured: "2 of 9", Detail: []string{"e1", "e2"}}}},
+		{Name: "redis", Skipped: "there is none"},
+	}, []string{"haproxy is not installed"})
+	for _, want := range []string{"2 scenarios, 1 failed", "haproxy is not installed", "FAIL  kill", "MISS  lost: 2 of 9 (goal: 0)", "e2", "not run: there is none"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page lacks %q:\n%s", want, &page)
+		}
+	}
+}
+
+func TestEveryScenarioIsSound(t *testing.T) {
+	for _, list := range [][]Scenario{Short(), Long(100), {Unfenced()}} {
+		names := make(map[string]bool)
+		for _, c := range list {
+			if c.Name == "" || c.Faults == "" || c.Act == nil || c.Size.GatesPerHall == 0 || names[c.Name] {
+				t.Errorf("scenario %q has no name of its own, no words, no acts or no load", c.Name)
+			}
+			names[c.Name] = true
+		}
+	}
+}

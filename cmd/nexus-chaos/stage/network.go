@@ -1,0 +1,184 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// network gives each node a place to listen at.
+type network interface {
+	host(node int) string                                  // address of a node
+	gateway() string                                       // address at which nodes reach the rig
+	inside(node int, name string, args []string) *exec.Cmd // a command at a node's place
+	close() error
+}
+
+// loopback is one address for all; nodes differ by port. It cannot be cut.
+type loopback struct{}
+
+func (loopback) host(int) string { return "127.0.0.1" }
+func (loopback) gateway() string { return "127.0.0.1" }
+func (loopback) inside(_ int, name string, args []string) *exec.Cmd {
+	return exec.Command(name, args...)
+}
+func (loopback) close() error { return nil }
+
+// Spaces is a network namespace for each node, joined by a bridge that can be cut between any two of them. The bridge and
+// its rules live in the namespace of the rig itself, which must be one of its own: nothing outside is touched.
+type Spaces struct {
+	mu      sync.Mutex
+	holders map[int]*exec.Cmd // a process keeps each namespace alive
+}
+
+// rules are those of the bridge: frames of a pair in cut are dropped, every fifth of a pair in lossy.
+const rules = `table bridge chaos {
+	set cut { type ifname . ifname; }
+	set lossy { type ifname . ifname; }
+	chain forward {
+		type filter hook forward priority 0;
+		iifname . oifname @cut drop
+		iifname . oifname @lossy numgen random mod 100 < 20 drop
+	}
+}
+`
+
+const commandLimit = 10 * time.Second
+
+// NewSpaces builds the bridge. It fails, having said why, where the kernel or the rights are not enough; the rig must run in
+// a network namespace of its own.
+func NewSpaces() (*Spaces, error) {
+	for _, tool := range []string{"ip", "nft", "nsenter"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return nil, fmt.Errorf("%s is not installed", tool)
+		}
+	}
+	s := &Spaces{holders: make(map[int]*exec.Cmd)}
+	for _, c := range []string{
+		"link set lo up", "link add chaos0 type bridge", "addr add 10.77.0.1/24 dev chaos0", "link set chaos0 up",
+	} {
+		if err := run("", "ip", strings.Fields(c)...); err != nil {
+			return nil, err
+		}
+	}
+	return s, run(rules, "nft", "-f", "-")
+}
+
+// run runs a short command.
+func run(input, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Stdin, cmd.SysProcAttr, cmd.WaitDelay = strings.NewReader(input), bound(), commandLimit
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func (s *Spaces) host(node int) string { return fmt.Sprintf("10.77.0.%d", 10+node) }
+func (s *Spaces) gateway() string      { return "10.77.0.1" }
+
+// inside makes the node's namespace first if it has none.
+func (s *Spaces) inside(node int, name string, args []string) *exec.Cmd {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holders[node] == nil {
+		if err := s.add(node); err != nil {
+			return exec.Command("sh", "-c", "echo >&2 "+strconv.Quote(err.Error())+"; exit 1")
+		}
+	}
+	// nsenter becomes the command, so that signals go to the node itself.
+	return exec.Command("nsenter", append([]string{fmt.Sprintf("--net=/proc/%d/ns/net", s.holders[node].Process.Pid), "--", name}, args...)...)
+}
+
+func (s *Spaces) add(node int) error {
+	holder := exec.Command("sleep", "infinity")
+	holder.SysProcAttr = apart()
+	if err := holder.Start(); err != nil {
+		return fmt.Errorf("make a namespace: %w", err)
+	}
+	s.holders[node] = holder
+	pid, port := strconv.Itoa(holder.Process.Pid), port(node)
+	in := []string{"--net=/proc/" + pid + "/ns/net", "--", "ip"}
+	return errors.Join(
+		run("", "ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", pid),
+		run("", "ip", "link", "set", port, "master", "chaos0", "up"),
+		run("", "nsenter", append(in, "addr", "add", s.host(node)+"/24", "dev", "eth0")...),
+		run("", "nsenter", append(in, "link", "set", "eth0", "up")...),
+		run("", "nsenter", append(in, "link", "set", "lo", "up")...),
+	)
+}
+
+// port is the bridge's end of a node's cable.
+func port(node int) string { return "chaos-n" + strconv.Itoa(node) }
+
+// Cut drops what goes from one node to another, in this direction alone.
+func (s *Spaces) Cut(from, to int) error { return s.set("add", "cut", from, to) }
+
+// Heal undoes Cut.
+func (s *Spaces) Heal(from, to int) error { return s.set("delete", "cut", from, to) }
+
+// Lose drops every fifth frame that goes from one node to another.
+func (s *Spaces) Lose(from, to int) error { return s.set("add", "lossy", from, to) }
+
+// Keep undoes Lose.
+func (s *Spaces) Keep(from, to int) error { return s.set("delete", "lossy", from, to) }
+
+func (s *Spaces) set(what, set string, from, to int) error {
+	return run("", "nft", what, "element", "bridge", "chaos", set, fmt.Sprintf("{ %s . %s }", port(from), port(to)))
+}
+
+// close ends the holders, with which the namespaces and the cables in them go, and takes the bridge down.
+func (s *Spaces) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, h := range s.holders {
+		errs = append(errs, h.Process.Kill())
+		_ = h.Wait() // it was killed
+	}
+	errs = append(errs, run("", "ip", "link", "del", "chaos0"), run("", "nft", "delete", "table", "bridge", "chaos"))
+	return errors.Join(errs...)
+}
+
+// freePorts returns n ports in a row that nobody listens at on loopback, by UDP or TCP.
+func freePorts(n int) (int, error) {
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return 0, err
+		}
+		first := l.Addr().(*net.TCPAddr).Port
+		if err := l.Close(); err != nil {
+			return 0, err
+		}
+		if rowIsFree(first, n) {
+			return first, nil
+		}
+	}
+	return 0, fmt.Errorf("no %d free ports in a row: %w", n, os.ErrExist)
+}
+
+func rowIsFree(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			return false
+		}
+		u, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", at)
+		if errors.Join(err, l.Close()) != nil {
+			return false
+		}
+		if u.Close() != nil {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,60 @@
+// The official client behind standard input and output: one JSON command per line in, one JSON event per line out.
+//
+//   {"op":"dial","url":"http://...","ns":"/mess","options":{...}}   opens the socket
+//   {"op":"emit","event":"subscribe","args":[...],"ack":1}          the callback comes back as {"kind":"ack","ack":1,"args":[...]}
+//   {"op":"auth","auth":{...}}                                      what the next CONNECT carries
+//   {"op":"connect"} {"op":"disconnect"}
+//
+// Events: {"kind","name","args","at","transport"}. The kinds are open, upgrade, connect, connect_error, disconnect, event and ack; at is in milliseconds of this process's monotonic clock since the Unix epoch.
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+let socket;
+
+const now = () => performance.timeOrigin + performance.now();
+
+function tell(kind, name, args, more) {
+  const transport = socket?.io.engine?.transport?.name ?? "";
+  process.stdout.write(JSON.stringify({ kind, name, args, at: now(), transport, ...more }) + "\n");
+}
+
+const commands = {
+  dial({ url, ns, options }) {
+    socket = io(url + ns, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, ...options });
+    socket.io.on("open", () => {
+      tell("open", socket.io.engine.id, []);
+      socket.io.engine.on("upgrade", (transport) => tell("upgrade", transport.name, []));
+    });
+    socket.on("connect", () => tell("connect", socket.id, []));
+    socket.on("connect_error", (e) => {
+      tell("connect_error", e.message, [e.data ?? null, { status: e.context?.status, cause: e.description?.message }]);
+    });
+    socket.on("disconnect", (reason, details) =>
+      tell("disconnect", reason, [{ code: details?.context?.code ?? null, reason: details?.context?.reason ?? null }]),
+    );
+    socket.onAny((name, ...args) => tell("event", name, args));
+  },
+  emit({ event, args, ack }) {
+    if (ack) {
+      socket.emit(event, ...args, (...answer) => tell("ack", event, answer, { ack }));
+    } else {
+      socket.emit(event, ...args);
+    }
+  },
+  auth({ auth }) {
+    socket.auth = auth;
+  },
+  connect() {
+    socket.connect();
+  },
+  disconnect() {
+    socket.disconnect();
+  },
+};
+
+const lines = createInterface({ input: process.stdin });
+lines.on("line", (line) => {
+  const command = JSON.parse(line);
+  commands[command.op](command);
+});
+lines.on("close", () => process.exit(0));
