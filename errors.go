@@ -19,6 +19,7 @@ const (
 	Forbidden       Code = "forbidden"       // known, but may not
 	NotFound        Code = "not_found"       // no such thing, or not visible to the caller
 	Conflict        Code = "conflict"        // contradicts the present state
+	StateConflict   Code = "state_conflict"  // not possible in the present state, which State names
 	Stale           Code = "stale"           // the caller's version is not the present one
 	KeyReused       Code = "key_reused"      // an idempotency key came with another body
 	TooLarge        Code = "too_large"       // a body, file or batch over its bound
@@ -42,6 +43,7 @@ type Error struct {
 	Message    string
 	Fields     []FieldError
 	RetryAfter time.Duration // for RateLimited and Unavailable; 0 when unknown
+	State      string        // for StateConflict: the state that things are in
 	cause      error
 }
 
@@ -94,6 +96,7 @@ func CodeOf(err error) Code {
 type Failure struct {
 	Code    Code         `json:"code"`
 	Message string       `json:"message"`
+	State   string       `json:"state,omitempty"` // with state_conflict
 	Errors  []FieldError `json:"errors,omitempty"`
 }
 
@@ -107,6 +110,6 @@ func FailureOf(err error) *Failure {
 	case code == Internal, !errors.As(err, &e):
 		return &Failure{Code: Internal, Message: "internal error"}
 	default:
-		return &Failure{Code: code, Message: e.Message, Errors: e.Fields}
+		return &Failure{Code: code, Message: e.Message, State: e.State, Errors: e.Fields}
 	}
 }

@@ -47,8 +47,8 @@ type CrowdEvent struct {
 
 // CheckInResult says what became of a batch of crowd events.
 type CheckInResult struct {
-	Accepted   int   `json:"accepted"`
-	Duplicates int   `json:"duplicates"`
+	Accepted   int   `json:"accepted" doc:"Events that this request has added."`
+	Duplicates int   `json:"duplicates" doc:"Events that were counted before: by an earlier request, earlier in this one, or, seldom, by this one itself, when the node that counted them died before it could answer. Each counts once."`
 	Crowd      Crowd `json:"live"`
 }
 

@@ -7,6 +7,8 @@
 package nexus
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -17,16 +19,41 @@ import (
 // Ids are UUIDv7 in their canonical text form. They are distinct types so that
 // the compiler refuses a hall where a user is meant.
 type (
-	UserID    string // an account
-	SessionID string // one login and every refresh token that descends from it
-	KeyID     string // an API key of a device
-	HallID    string // a mess hall
-	MenuID    string // one meal of one hall on one day
-	DishID    string // a dish of the catalogue
+	UserID     string // an account
+	IncidentID string // one SOS
+	SessionID  string // one login and every refresh token that descends from it
+	KeyID      string // an API key of a device
+	HallID     string // a mess hall
+	MenuID     string // one meal of one hall on one day
+	DishID     string // a dish of the catalogue
 )
 
 // NewID returns a fresh UUIDv7: unique, and ordered by its time of creation.
 func NewID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// clockTrust is how far the clock of a phone may be off and still be believed.
+const clockTrust = 5 * time.Minute
+
+// DerivedID returns the UUIDv7 that belongs to parts, whichever node makes it and however often: its time is at, and what
+// would be random is SHA-256 over the parts. An at more than five minutes away from now is not believed: then the id's time is
+// now, and only the rest of it is always the same.
+func DerivedID(at, now time.Time, parts ...string) string {
+	if at.Sub(now).Abs() > clockTrust {
+		at = now
+	}
+	hash := sha256.New()
+	for _, p := range parts { // each behind its length, so that no two lists read alike
+		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		hash.Write([]byte(p))
+	}
+	var id uuid.UUID
+	copy(id[6:], hash.Sum(nil))
+	ms := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))
+	copy(id[:6], ms[2:])
+	id[6] = id[6]&0x0f | 0x70 // the version
+	id[8] = id[8]&0x3f | 0x80 // the variant
+	return id.String()
+}
 
 // ValidID reports whether s is a UUID in canonical form: 36 characters, in lower case, so that one thing has one
 // id. Ids from outside are checked with it before they reach a grain or the database; the edges put them in lower case first.

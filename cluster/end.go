@@ -4,21 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"nexus"
 	"nexus/actors/grain"
 )
 
-// Drain hands every grain over: the others learn that this node takes no more, and its grains stop, each with its last
-// save, a bounded number at a time. It gives up waiting when ctx ends. A second call does nothing.
+// pulledFor is how long a node that drains goes on with its grains, for the others to hear of it, in two rounds of gossip,
+// and to ask for what they own now: a grain that somebody takes over is away for milliseconds, one that is let go until
+// somebody asks for it.
+const pulledFor = 500 * time.Millisecond
+
+// Drain hands every grain over: the others learn that this node takes no more, and take what must always live; then its
+// grains stop, each with its last save, a bounded number at a time. It gives up waiting when ctx ends. A second call does nothing.
 func (n *Node) Drain(ctx context.Context) (err error) {
 	n.drained.Do(func() {
 		n.stepBack()
+		if len(n.others()) > 0 {
+			nexus.Pause(ctx, pulledFor)
+		}
 		answer, e := grain.Request(ctx, n.system, n.placement, &Release{})
 		if _, ok := answer.(*grain.Done); !ok {
 			err = fmt.Errorf("release grains: answer %T: %w", answer, e)
 		}
 	})
 	return err
+}
+
+// draining reports whether this node has stepped back.
+func (n *Node) draining() bool {
+	self, _ := n.Member(n.id)
+	return self.Draining
 }
 
 // stepBack takes this node out of the rings: first its own, then the others'.

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"nexus/actors/grain"
@@ -11,6 +13,8 @@ import (
 const (
 	// keepEvery is how often the keeper looks. A grain whose node died is silent for that long at most.
 	keepEvery = 2 * time.Second
+	// keepAgain is how soon it looks again when a grain was not to be had, because it is on its way from one node to another.
+	keepAgain = 100 * time.Millisecond
 	// rouseAtOnce is how many grains it wakes side by side: while a member that is frozen has not been given up, each takes
 	// a second to come.
 	rouseAtOnce = 64
@@ -20,14 +24,15 @@ const (
 // asks a hall that is expected to speak by itself.
 func (n *Node) keep(ctx context.Context) {
 	n.meet(ctx)
-	look := time.NewTicker(keepEvery)
-	defer look.Stop()
 	for {
+		next := keepEvery
 		for _, k := range n.cfg.Keep {
-			n.rouse(ctx, k)
+			if !n.rouse(ctx, k) {
+				next = keepAgain
+			}
 		}
 		select {
-		case <-look.C:
+		case <-time.After(next):
 		case <-n.wake:
 		case <-ctx.Done():
 			return
@@ -54,16 +59,19 @@ func (n *Node) meet(ctx context.Context) {
 	}
 }
 
-func (n *Node) rouse(ctx context.Context, k Keep) {
+// rouse wakes what this node owns of a kind, and reports false if some of it is still on its way here.
+func (n *Node) rouse(ctx context.Context, k Keep) bool {
 	ctx, cancel := context.WithTimeout(ctx, keepEvery)
 	defer cancel()
 	ids, err := k.IDs(ctx)
 	if err != nil {
 		n.cfg.Log.Warn("keeper cannot list grains", "kind", k.Kind, "err", err)
-		return
+		return true
 	}
-	var all sync.WaitGroup
-	defer all.Wait()
+	var (
+		all     sync.WaitGroup
+		missing atomic.Bool
+	)
 	slots := make(chan struct{}, rouseAtOnce)
 	for _, id := range ids {
 		if owner, ok := n.ring.Load().Owner(k.Kind, id); !ok || owner.ID != n.id {
@@ -72,9 +80,14 @@ func (n *Node) rouse(ctx context.Context, k Keep) {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			if _, err := n.Locate(ctx, grain.Ref{Kind: k.Kind, ID: id}); err != nil {
+			switch _, err := n.Locate(ctx, grain.Ref{Kind: k.Kind, ID: id}); {
+			case errors.Is(err, grain.ErrGone):
+				missing.Store(true)
+			case err != nil:
 				n.cfg.Log.Warn("keeper cannot wake grain", "kind", k.Kind, "grain", id, "err", err)
 			}
 		})
 	}
+	all.Wait()
+	return !missing.Load()
 }

@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -38,6 +40,8 @@ const (
 	// again, or is told that the service is busy.
 	maxOutgoing      = 8192
 	maxOutgoingBytes = 16 << 20
+	// complainEvery is how often the log tells of messages that this node does not understand; all are counted.
+	complainEvery = 10 * time.Second
 	// linkBuffer is what one write to a connection carries at the most, of messages that wait together.
 	linkBuffer = 64 << 10
 )
@@ -60,7 +64,11 @@ type link struct {
 	network  Network
 	listener net.Listener
 	log      *slog.Logger
-	bounced  func() // counts a message that could not leave
+	bounced  func()               // counts a message that could not leave
+	unknown  func()               // counts a message that was not understood
+	broken   func(address string) // hears of a connection with another node that has ended, or could not be made
+
+	complained atomic.Int64 // Unix nanoseconds of the log's last line about the latter
 
 	ctx    context.Context // ends with the link
 	cancel context.CancelFunc
@@ -72,7 +80,7 @@ type link struct {
 }
 
 // openLink listens at bind and gives the system its address: advertise if it is not empty, with the listener's port.
-func openLink(system *actor.ActorSystem, network Network, bind, advertise, node string, log *slog.Logger, bounced func()) (*link, error) {
+func openLink(system *actor.ActorSystem, network Network, bind, advertise, node string, log *slog.Logger, bounced, unknown func(), broken func(address string)) (*link, error) {
 	listener, err := network.Listen(bind)
 	if err != nil {
 		return nil, fmt.Errorf("listen for messages at %s: %w", bind, err)
@@ -85,7 +93,7 @@ func openLink(system *actor.ActorSystem, network Network, bind, advertise, node 
 		host = advertise
 	}
 	l := &link{
-		system: system, network: network, listener: listener, log: log, bounced: bounced,
+		system: system, network: network, listener: listener, log: log, bounced: bounced, unknown: unknown, broken: broken,
 		peers: make(map[string]*peer), conns: make(map[net.Conn]struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -171,6 +179,20 @@ func (l *link) part(address string) {
 	}
 }
 
+// meet opens a connection to a node.
+func (l *link) meet(address string) { l.peer(address).send(parcel{frame: beat()}) }
+
+// refused reports whether the machine of a node says that nobody takes connections at its address.
+func (l *link) refused(address string) bool {
+	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
+	defer cancel()
+	c, err := l.network.Dial(ctx, host(address))
+	if err == nil {
+		l.hangUp(c)
+	}
+	return errors.Is(err, syscall.ECONNREFUSED)
+}
+
 // retire forgets a peer that nobody needs, and reports whether it did.
 func (l *link) retire(p *peer) bool {
 	l.mu.Lock()
@@ -193,7 +215,7 @@ func (l *link) accept() {
 		}
 		if err != nil { // such as too many open files: the listener itself is well
 			l.log.Error("a connection of another node could not be taken", "err", err)
-			if !l.pause(redialAfter) {
+			if !nexus.Pause(l.ctx, redialAfter) {
 				return
 			}
 			continue
@@ -208,18 +230,6 @@ func (l *link) accept() {
 				l.log.Debug("link from another node ended", "err", err)
 			}
 		})
-	}
-}
-
-// pause waits, and reports whether the link is still open.
-func (l *link) pause(d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-l.ctx.Done():
-		return false
 	}
 }
 
@@ -241,6 +251,7 @@ func (l *link) serve(c net.Conn) (err error) {
 	if err != nil {
 		return err
 	}
+	defer l.broken(from)
 	defer p.release(i)
 	read := protodelim.UnmarshalOptions{MaxSize: maxParcel}
 	for {
@@ -307,7 +318,7 @@ func (l *link) deliver(d *Deliver) {
 	m, err := d.GetMessage().UnmarshalNew()
 	if err != nil {
 		// A newer version may send what this one does not know. Its sender hears so, and the connection goes on.
-		l.log.Error("message not understood", "type", d.GetMessage().GetTypeUrl(), "err", err)
+		l.complain(d, err)
 		l.refuse(sender, errUnknown)
 		return
 	}
@@ -315,6 +326,15 @@ func (l *link) deliver(d *Deliver) {
 	target := actor.NewPID(registry.Address, d.GetTarget())
 	process, _ := registry.GetLocal(target.GetId())
 	process.SendUserMessage(target, actor.WrapEnvelope(&actor.MessageEnvelope{Message: m, Sender: sender}))
+}
+
+// complain counts a message that is not understood, and logs one now and then: while versions are mixed there may be many.
+func (l *link) complain(d *Deliver, err error) {
+	l.unknown()
+	last, now := l.complained.Load(), time.Now().UnixNano()
+	if time.Duration(now-last) >= complainEvery && l.complained.CompareAndSwap(last, now) {
+		l.log.Warn("message not understood", "type", d.GetMessage().GetTypeUrl(), "to", d.GetTarget(), "err", err)
+	}
 }
 
 // lifeCycle gives a life-cycle message to an actor of this node.

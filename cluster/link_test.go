@@ -12,6 +12,10 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"nexus"
@@ -24,6 +28,7 @@ type station struct {
 	*link
 	t     *testing.T
 	lost  atomic.Int64 // messages bounced
+	alien atomic.Int64 // messages not understood
 	ended chan *actor.Terminated
 }
 
@@ -33,7 +38,7 @@ func open(t *testing.T, network Network, bind string) *station {
 	s := &station{t: t, ended: make(chan *actor.Terminated, 100)}
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(slog.DiscardHandler) }))
 	var err error
-	s.link, err = openLink(system, network, bind, "", nexus.NewID(), slog.New(slog.DiscardHandler), func() { s.lost.Add(1) })
+	s.link, err = openLink(system, network, bind, "", nexus.NewID(), slog.New(slog.DiscardHandler), func() { s.lost.Add(1) }, func() { s.alien.Add(1) }, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,6 +295,43 @@ func TestMessageThatCannotTravelIsAnswered(t *testing.T) {
 		if a.lost.Load() != 0 {
 			t.Errorf("%d bounced", a.lost.Load())
 		}
+	})
+}
+
+// newer is a message of a type that no node has registered: what a later version sends.
+func newer(t *testing.T) proto.Message {
+	t.Helper()
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("newer.proto"), Syntax: proto.String("proto3"), MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Newer")}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dynamicpb.NewMessage(file.Messages().Get(0))
+}
+
+// TestMessageOfALaterVersionIsRefused has a node send what another does not know: its sender hears so at once, the actor it
+// was for hears nothing, and the connection goes on.
+func TestMessageOfALaterVersionIsRefused(t *testing.T) {
+	linked(t, func(t *testing.T, _ *simnet.Net, a, b, _ *station) {
+		pid := b.echo()
+		a.mustAsk(pid)
+		watcher := a.watches(pid)
+		for range 100 {
+			answer, err := grain.Request(t.Context(), a.system, actor.NewPID(pid.Address, pid.Id), newer(t))
+			if f, failed := answer.(*grain.Failure); err != nil || !failed || f.GetCode() != string(nexus.Internal) {
+				t.Fatalf("answered %v: %v", answer, err)
+			}
+			a.system.Root.Send(actor.NewPID(pid.Address, pid.Id), newer(t))
+		}
+		a.mustAsk(pid)
+		if n := b.alien.Load(); n != 200 {
+			t.Errorf("%d messages counted, want 200", n)
+		}
+		if a.lost.Load() > 0 || b.lost.Load() > 0 || len(a.ended) > 0 {
+			t.Error("the connection was lost")
+		}
+		a.system.Root.Stop(watcher)
 	})
 }
 

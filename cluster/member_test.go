@@ -200,12 +200,16 @@ func TestOnlyWhoKnowsTheKeyJoins(t *testing.T) {
 func TestAnnouncedAddressReachesTheOthers(t *testing.T) {
 	settled(t, 3, func(t *testing.T, s *sim) {
 		a, b := s.nodes[0], s.nodes[1]
+		time.Sleep(settleFor)
 		a.Announce("http://10.0.0.1:4000")
 		a.Announce("http://" + strings.Repeat("x", 600)) // too long to be gossiped
 		time.Sleep(2 * time.Second)
 		for _, x := range s.nodes {
 			if m, ok := x.Member(a.ID()); !ok || m.HTTP != "http://10.0.0.1:4000" {
 				t.Errorf("%s sees %+v", x.ip, m)
+			}
+			if x.unsettled() {
+				t.Errorf("%s is unsettled, although no grain has moved", x.ip)
 			}
 		}
 		if m, ok := b.Member(b.ID()); !ok || m.HTTP != "http://10.0.0.2" {

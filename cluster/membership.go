@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/memberlist"
 	"google.golang.org/protobuf/proto"
+
+	"nexus"
 )
 
 const (
@@ -47,10 +49,11 @@ type membership struct {
 
 	mu      sync.Mutex
 	self    Member
-	members map[string]Member // by id, this node included
-	missed  map[string]missed // members that fell silent, by id
-	most    int               // members that were there at once
-	fewer   time.Time         // since when there are fewer; zero while there are not
+	members map[string]Member    // by id, this node included
+	missed  map[string]missed    // members that fell silent, by id
+	doubted map[string]time.Time // members whose process seems to have ended, and when that was found, by id
+	most    int                  // members that were there at once
+	fewer   time.Time            // since when there are fewer; zero while there are not
 }
 
 // missed is a member that fell silent without a good-bye.
@@ -67,6 +70,7 @@ func join(self Member, cfg Gossip, log *slog.Logger) (*membership, error) {
 		asked:   make(chan struct{}),
 		members: map[string]Member{self.ID: self},
 		missed:  make(map[string]missed),
+		doubted: make(map[string]time.Time),
 		most:    1,
 	}
 	if _, err := metadata(self); err != nil {
@@ -115,10 +119,8 @@ func (m *membership) rejoin(ctx context.Context) {
 		if first {
 			close(m.asked)
 		}
-		select {
-		case <-ctx.Done():
+		if !nexus.Pause(ctx, rejoinEvery+rand.N(rejoinEvery/5)) {
 			return
-		case <-time.After(rejoinEvery + rand.N(rejoinEvery/5)):
 		}
 	}
 }
@@ -159,13 +161,15 @@ func (m *membership) lookFor(now time.Time) (addresses []string) {
 	return addresses
 }
 
-// snapshot returns the members as they are known now.
+// snapshot returns the members as they are known now, without those in doubt.
 func (m *membership) snapshot() []Member {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := make([]Member, 0, len(m.members))
-	for _, x := range m.members {
-		all = append(all, x)
+	for id, x := range m.members {
+		if at, doubted := m.doubted[id]; !doubted || time.Since(at) >= doubtedFor {
+			all = append(all, x)
+		}
 	}
 	return all
 }
@@ -247,6 +251,7 @@ func (e events) NotifyLeave(n *memberlist.Node) {
 	m.mu.Lock()
 	x, known := m.members[n.Name]
 	delete(m.members, n.Name)
+	delete(m.doubted, n.Name)
 	switch {
 	case known && x.Draining:
 		m.most--
@@ -267,6 +272,7 @@ func (m *membership) put(n *memberlist.Node) {
 	x := Member{
 		ID: n.Name, Address: meta.GetAddress(), HTTP: meta.GetHttp(), Version: meta.GetVersion(),
 		Kinds: meta.GetKinds(), Draining: meta.GetDraining(), Carried: meta.GetCarried(),
+		gossip: n.Address(),
 	}
 	m.mu.Lock()
 	if n.Name == m.self.ID {
@@ -274,6 +280,7 @@ func (m *membership) put(n *memberlist.Node) {
 	}
 	m.members[n.Name] = x
 	delete(m.missed, n.Name)
+	delete(m.doubted, n.Name)
 	m.count(time.Now())
 	m.mu.Unlock()
 	m.notify()

@@ -11,6 +11,7 @@ type metrics struct {
 	refused  prometheus.Counter
 	retries  prometheus.Counter
 	bounced  prometheus.Counter
+	unknown  prometheus.Counter
 	handOver prometheus.Histogram
 	members  prometheus.Gauge
 	changes  prometheus.Counter
@@ -21,6 +22,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_grain_calls_refused_total", Help: "Calls refused because too many were under way."}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_grain_call_retries_total", Help: "Calls tried again because an activation had ended or its node was silent."}),
 		bounced: prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_link_bounced_total", Help: "Messages to other nodes that could not leave."}),
+		unknown: prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_link_unknown_total", Help: "Messages of other nodes that this one does not understand: theirs is another version."}),
 		handOver: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "nexus_grain_hand_over_seconds", Help: "Time from the first call at a new owner until the grain had come from the old one.",
 			Buckets: prometheus.ExponentialBuckets(1e-3, 2, 12), // 1 ms to 2 s
@@ -29,7 +31,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		changes: prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_cluster_ring_changes_total", Help: "Changes of the members, or of who drains."}),
 	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.refused, m.retries, m.bounced, m.handOver, m.members, m.changes} {
+	for _, c := range []prometheus.Collector{m.refused, m.retries, m.bounced, m.unknown, m.handOver, m.members, m.changes} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)

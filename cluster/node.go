@@ -71,10 +71,11 @@ type Node struct {
 	placement  *actor.PID
 	metrics    *metrics
 	calls      chan struct{}
+	watchdog   watchdog
 	bus        bus
 
 	ring     atomic.Pointer[Ring]
-	changed  atomic.Int64 // Unix nanoseconds of the ring's last change
+	changed  atomic.Int64 // Unix nanoseconds of the last change of the ring that moved grains
 	changing sync.Mutex   // one change of the ring at a time, from the newest view
 	wake     chan struct{}
 
@@ -131,7 +132,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	}
 	n.loops.Go(func() { n.keep(ctx) })
 	if cfg.Frozen != nil {
-		n.loops.Go(func() { watch(ctx, n.frozen) })
+		n.loops.Go(func() { n.watchdog.watch(ctx, n.frozen) })
 	}
 	return n, nil
 }
@@ -142,7 +143,7 @@ func (n *Node) connect() (err error) {
 	if l.Network == nil {
 		l.Network = TCP{}
 	}
-	n.link, err = openLink(n.system, l.Network, l.Bind, l.Advertise, n.id, n.cfg.Log, n.metrics.bounced.Inc)
+	n.link, err = openLink(n.system, l.Network, l.Bind, l.Advertise, n.id, n.cfg.Log, n.metrics.bounced.Inc, n.metrics.unknown.Inc, n.doubt)
 	return err
 }
 
@@ -205,24 +206,24 @@ func (n *Node) follow(ctx context.Context) {
 	}
 }
 
-// refresh takes the members as membership knows them now, and reports whether that changes anything.
+// refresh takes the members as membership knows them now, and reports whether that moves any grain.
 func (n *Node) refresh() bool {
 	n.changing.Lock()
 	defer n.changing.Unlock()
 	return n.setRing(n.membership.snapshot()...)
 }
 
-// setRing takes the members, and reports whether that changes anything.
+// setRing takes the members, and reports whether that moves any grain. A member that tells where its HTTP server is
+// moves none, and unsettles nobody.
 func (n *Node) setRing(members ...Member) bool {
 	next := NewRing(members...)
 	n.metrics.members.Set(float64(len(members)))
-	old := n.ring.Load()
+	old := n.ring.Swap(&next)
 	if old != nil && old.Equal(next) {
 		return false
 	}
-	n.ring.Store(&next)
 	if old != nil {
-		n.partFrom(*old, next)
+		n.relink(*old, next)
 	}
 	n.changed.Store(time.Now().UnixNano())
 	n.metrics.changes.Inc()
@@ -233,14 +234,20 @@ func (n *Node) setRing(members ...Member) bool {
 	return true
 }
 
-// partFrom ends the links to members that are no more.
-func (n *Node) partFrom(old, next Ring) {
+// relink ends the links to members that are no more, and opens those to new ones: that a link breaks is the first that is
+// heard of a process that was killed.
+func (n *Node) relink(old, next Ring) {
 	if n.link == nil {
 		return
 	}
 	for _, m := range old.members {
-		if !slices.ContainsFunc(next.members, func(x Member) bool { return x.Address == m.Address }) {
+		if _, stays := next.at(m.Address); !stays {
 			n.link.part(m.Address)
+		}
+	}
+	for _, m := range next.members {
+		if _, known := old.at(m.Address); !known {
+			n.link.meet(m.Address)
 		}
 	}
 }
@@ -258,10 +265,19 @@ func (n *Node) others() []Member {
 }
 
 func (n *Node) frozen(gap time.Duration) {
-	// A node alone has been replaced by nobody.
-	if len(n.others()) > 0 {
+	if n.replaceable() {
 		n.cfg.Frozen(gap)
 	}
+}
+
+// replaceable reports whether there is anybody to replace this node.
+func (n *Node) replaceable() bool { return len(n.others()) > 0 }
+
+// Awake reports whether this node may serve. When a process wakes that stood still for so long that it may have been replaced, any of
+// its goroutines may run before the one that ends it: whoever is about to serve a request that may have waited asks first.
+// While all is well that costs next to nothing.
+func (n *Node) Awake() bool {
+	return n.watchdog.gap() <= frozenAfter || !n.replaceable()
 }
 
 // System is the node's actor system.

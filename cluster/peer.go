@@ -9,6 +9,8 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"google.golang.org/protobuf/encoding/protodelim"
+
+	"nexus"
 )
 
 // parcel is a message on its way out.
@@ -118,7 +120,8 @@ func (p *peer) run() {
 			p.link.log.Debug("link to another node ended", "peer", p.address, "err", err)
 		}
 		p.lost()
-		if !p.link.pause(redialAfter) {
+		p.link.broken(p.address)
+		if !nexus.Pause(p.link.ctx, redialAfter) {
 			return
 		}
 		p.mu.Lock()

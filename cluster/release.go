@@ -71,13 +71,13 @@ func (p *placement) note(ref grain.Ref) {
 	p.yielded[ref] = now
 }
 
-// leave tells a child to stop, behind what waits in its mailbox.
+// leave tells a child to end in order, behind what waits in its mailbox.
 func (p *placement) leave(c actor.Context, pid *actor.PID) {
 	if _, already := p.leaving[pid.Id]; already {
 		return
 	}
 	p.leaving[pid.Id] = struct{}{}
-	c.Poison(pid)
+	c.Send(pid, &grain.Leave{})
 }
 
 func (p *placement) ended(c actor.Context, pid *actor.PID) {
@@ -98,8 +98,8 @@ func (p *placement) ended(c actor.Context, pid *actor.PID) {
 
 // releaseStrangers lets go of the grains that other members own now.
 func (p *placement) releaseStrangers(c actor.Context) {
-	if p.closing != nil {
-		return // all of them go
+	if p.node.draining() {
+		return // all of them go, but the new owners may ask first
 	}
 	p.queue = nil
 	for ref, pid := range p.living {

@@ -15,7 +15,9 @@ type Member struct {
 	Version  string   // of its binary
 	Kinds    []string // that it hosts
 	Draining bool     // hands its grains over and takes no new ones
-	Carried  bool     // hears broadcasts by the Carrier; a ring may have it old
+	Carried  bool     // hears broadcasts by the Carrier
+
+	gossip string // where it gossips, host:port; this node does not say
 }
 
 // Ring maps grains to members by rendezvous hashing: each member draws a number for the grain, and the highest
@@ -55,10 +57,19 @@ func (r Ring) Owner(kind, id string) (Member, bool) {
 // Members returns the members.
 func (r Ring) Members() []Member { return slices.Clone(r.members) }
 
-// Equal reports whether both rings place every grain alike.
+// at returns the member with the address, and whether there is one.
+func (r Ring) at(address string) (Member, bool) {
+	i := slices.IndexFunc(r.members, func(m Member) bool { return m.Address == address })
+	if i < 0 {
+		return Member{}, false
+	}
+	return r.members[i], true
+}
+
+// Equal reports whether both rings place every grain alike, whatever else their members say of themselves.
 func (r Ring) Equal(o Ring) bool {
 	return slices.EqualFunc(r.members, o.members, func(a, b Member) bool {
-		return a.ID == b.ID && a.Address == b.Address && a.HTTP == b.HTTP && a.Draining == b.Draining && slices.Equal(a.Kinds, b.Kinds)
+		return a.ID == b.ID && a.Draining == b.Draining && slices.Equal(a.Kinds, b.Kinds)
 	})
 }
 

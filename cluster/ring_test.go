@@ -80,6 +80,29 @@ func TestOnlyTheGrainsOfWhoeverComesOrGoesMove(t *testing.T) {
 	})
 }
 
+// TestRingsOfOneMindAreEqual changes one thing that a member says of itself.
+func TestRingsOfOneMindAreEqual(t *testing.T) {
+	for name, c := range map[string]struct {
+		edit  func(*Member)
+		equal bool
+	}{
+		"nothing":         {func(*Member) {}, true},
+		"where its HTTP":  {func(m *Member) { m.HTTP = "http://10.0.0.1" }, true},
+		"its version":     {func(m *Member) { m.Version = "2" }, true},
+		"by the carrier":  {func(m *Member) { m.Carried = true }, true},
+		"that it drains":  {func(m *Member) { m.Draining = true }, false},
+		"what it hosts":   {func(m *Member) { m.Kinds = []string{"mess", "session"} }, false},
+		"another process": {func(m *Member) { m.ID = "c" }, false},
+	} {
+		one, other := Member{ID: "a", Kinds: []string{"mess"}}, Member{ID: "b", Kinds: []string{"mess"}}
+		before := NewRing(one, other)
+		c.edit(&one)
+		if got := before.Equal(NewRing(other, one)); got != c.equal {
+			t.Errorf("%s: equal %v", name, got)
+		}
+	}
+}
+
 func TestGrainsAreSpreadEvenly(t *testing.T) {
 	const ids, nodes = 10_000, 5
 	for _, shape := range []string{"node-%d", "0193a7c2-0000-7000-8000-00000000000%d"} {

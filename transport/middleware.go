@@ -125,6 +125,15 @@ func (s *Server) AllowedOrigin(origin string) bool {
 		slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
 }
 
+// awake refuses what a process finds when it has stood still for long: whoever sent it has given up since and asked another
+// node, and a refresh token, say, that was exchanged here once more would end its login.
+func (s *Server) awake(c *fiber.Ctx) error {
+	if s.Awake != nil && !s.Awake() {
+		return nexus.Errorf(nexus.Unavailable, "this node has stood still, ask another one")
+	}
+	return c.Next()
+}
+
 // encodings refuses compressed bodies: 58 KB of gzip unpack to 60 MB, past every bound.
 func encodings(c *fiber.Ctx) error {
 	// Every value counts: the library decodes by another one than it shows when a header comes twice.

@@ -46,6 +46,9 @@ type Options struct {
 	Metrics        *prometheus.Registry
 	Ready          func(context.Context) Readiness
 
+	// Awake says whether the node may serve, from memory alone; see cluster.Node. Nil: it always may.
+	Awake func() bool
+
 	// Relayed returns the address of the client for whom another node passed this request on, having counted it. Nil: none does.
 	Relayed func(*fiber.Ctx) (ip netip.Addr, ok bool)
 
@@ -85,7 +88,7 @@ func New(o Options) *Server {
 	s.app.Server().HeaderReceived = perRoute
 	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
 	s.app.Server().NoDefaultServerHeader = true
-	s.app.Use(s.origin, s.observe, s.recover, headers, s.cors, encodings, s.flood)
+	s.app.Use(s.origin, s.observe, s.recover, headers, s.cors, s.awake, encodings, s.flood)
 	s.app.Get("/healthz", s.healthz)
 	s.app.Get("/readyz", s.readyz)
 	s.app.Get("/metrics", s.metrics.handler)

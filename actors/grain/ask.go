@@ -39,8 +39,9 @@ const (
 )
 
 // Ask sends msg to the grain, activating it where needed, and returns its answer. It tries again, with a jittered
-// back-off, when an activation ends under it or its node falls silent, until ctx ends; messages
-// must therefore bear being handled twice. Errors carry the code that the grain failed with; a context that
+// back-off, when an activation ends under it or its node falls silent, until ctx ends. One activation handles msg once,
+// and answers every attempt alike; but it may end after it has handled msg and before its answer arrives, so that
+// messages must bear being handled once more by its successor. Errors carry the code that the grain failed with; a context that
 // ends, and a ctx without a deadline at a dead cluster, give nexus.Unavailable.
 func Ask[R proto.Message](ctx context.Context, d Directory, to Ref, msg proto.Message) (R, error) {
 	var zero R
@@ -49,8 +50,10 @@ func Ask[R proto.Message](ctx context.Context, d Directory, to Ref, msg proto.Me
 		return zero, err
 	}
 	defer leave()
+	r := newReply(d.System())
+	defer r.close()
 	for wait := backoff0; ; wait = min(2*wait, backoff1) {
-		answer, err := askOnce(ctx, d, to, msg)
+		answer, err := r.attempt(ctx, d, to, msg)
 		switch {
 		case err == nil:
 			return typed[R](to, answer)
@@ -58,7 +61,7 @@ func Ask[R proto.Message](ctx context.Context, d Directory, to Ref, msg proto.Me
 			return zero, err
 		}
 		// Half fixed, half random: callers of one dead node must not come back in step.
-		if !pause(ctx, wait/2+rand.N(wait/2)) {
+		if !nexus.Pause(ctx, wait/2+rand.N(wait/2)) {
 			return zero, nexus.Wrap(nexus.Unavailable, fmt.Errorf("ask %s: %w", to, context.Cause(ctx)), busyMessage)
 		}
 	}
@@ -70,14 +73,14 @@ const busyMessage = "the service is busy, try again"
 // ErrGone says that the actor asked is no more, or not to be reached: ask its successor.
 var ErrGone = errors.New("grain gone")
 
-func askOnce(ctx context.Context, d Directory, to Ref, msg proto.Message) (any, error) {
+func (r *reply) attempt(ctx context.Context, d Directory, to Ref, msg proto.Message) (any, error) {
 	pid, err := d.Locate(ctx, to)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := Attempt(ctx, d.System(), pid.Address)
 	defer cancel()
-	answer, err := Request(ctx, d.System(), pid, msg)
+	answer, err := r.request(ctx, pid, msg)
 	if errors.Is(err, ErrGone) {
 		d.Forget(to, pid)
 	}
@@ -97,8 +100,20 @@ func Attempt(ctx context.Context, system *actor.ActorSystem, address string) (co
 // ends with that cause, and with nexus.Unavailable around ctx's cause when ctx ends first.
 func Request(ctx context.Context, system *actor.ActorSystem, pid *actor.PID, msg proto.Message) (any, error) {
 	r := newReply(system)
-	defer r.close(pid)
-	system.Root.RequestWithCustomSender(pid, msg, r.pid)
+	defer r.close()
+	return r.request(ctx, pid, msg)
+}
+
+// request is Request with this place for the answer. What an earlier attempt has brought by now is the answer as well.
+func (r *reply) request(ctx context.Context, pid *actor.PID, msg proto.Message) (any, error) {
+	select {
+	case answer := <-r.got:
+		if answer != gone {
+			return answer, nil
+		}
+	default:
+	}
+	r.system.Root.RequestWithCustomSender(pid, msg, r.pid)
 	look := time.NewTimer(lookAgain)
 	defer look.Stop()
 	for {
@@ -110,6 +125,7 @@ func Request(ctx context.Context, system *actor.ActorSystem, pid *actor.PID, msg
 			return answer, nil
 		case <-look.C:
 			r.watch(pid)
+			defer r.unwatch(pid)
 		case <-ctx.Done():
 			if errors.Is(context.Cause(ctx), ErrGone) {
 				return nil, ErrGone
@@ -132,25 +148,15 @@ func typed[R proto.Message](to Ref, answer any) (R, error) {
 	}
 }
 
-// pause waits for d or the end of ctx, and reports whether d came first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
+// askPrefix begins the id of every reply, and of no other actor: after it comes a number that is never given out again.
+const askPrefix = "ask$"
 
-// reply is a process that takes one answer. protoactor's Future knows no context and would
-// hold its timer until the time-out of each call.
+// reply is a process that takes the answer to one call, whichever attempt brings it. protoactor's Future knows no
+// context and would hold its timer until the time-out of each call.
 type reply struct {
-	system  *actor.ActorSystem
-	pid     *actor.PID
-	got     chan any // one place: what comes after the first answer is dropped
-	watches bool     // belongs to the caller's goroutine
+	system *actor.ActorSystem
+	pid    *actor.PID
+	got    chan any // one place: what comes after the first answer is dropped
 }
 
 // gone stands for the end of the activation asked.
@@ -158,23 +164,21 @@ var gone any = new(struct{ byte })
 
 func newReply(system *actor.ActorSystem) *reply {
 	r := &reply{system: system, got: make(chan any, 1)}
-	r.pid, _ = system.ProcessRegistry.Add(r, "ask"+system.ProcessRegistry.NextId())
+	r.pid, _ = system.ProcessRegistry.Add(r, "ask"+system.ProcessRegistry.NextId()) // an id begins with $
 	return r
 }
 
 func (r *reply) watch(pid *actor.PID) {
-	r.watches = true
 	process, _ := r.system.ProcessRegistry.Get(pid)
 	process.SendSystemMessage(pid, &actor.Watch{Watcher: r.pid})
 }
 
-func (r *reply) close(pid *actor.PID) {
-	if r.watches {
-		process, _ := r.system.ProcessRegistry.Get(pid)
-		process.SendSystemMessage(pid, &actor.Unwatch{Watcher: r.pid})
-	}
-	r.system.ProcessRegistry.Remove(r.pid)
+func (r *reply) unwatch(pid *actor.PID) {
+	process, _ := r.system.ProcessRegistry.Get(pid)
+	process.SendSystemMessage(pid, &actor.Unwatch{Watcher: r.pid})
 }
+
+func (r *reply) close() { r.system.ProcessRegistry.Remove(r.pid) }
 
 func (r *reply) take(m any) {
 	select {

@@ -39,14 +39,23 @@ func (c *Context) Renew(ctx context.Context) error {
 	return nil
 }
 
-// Asker is someone who waits for an answer. The zero Asker is nobody, and answering nobody does nothing.
+// Asker is someone who waits for an answer. The zero Asker is nobody, and answering nobody does nothing. A grain answers
+// within its turns.
 type Asker struct {
 	system *actor.ActorSystem
 	pid    *actor.PID
+	call   *call // nil: this is no attempt of a call that may be repeated
 }
 
 // Reply answers.
 func (a Asker) Reply(m proto.Message) {
+	if a.call != nil {
+		a.call.open, a.call.answer = false, m
+	}
+	a.send(m)
+}
+
+func (a Asker) send(m proto.Message) {
 	if a.pid != nil {
 		a.system.Root.Send(a.pid, m)
 	}
@@ -62,13 +71,22 @@ func (a Asker) Fail(err error) {
 }
 
 // Bounce sends the asker to the grain's next activation, where Ask repeats the message.
-func (a Asker) Bounce() { a.Reply(&actor.DeadLetterResponse{}) }
+func (a Asker) Bounce() {
+	if a.call != nil {
+		a.call.open = false
+	}
+	a.send(&actor.DeadLetterResponse{})
+}
 
 // AskerOf returns who sent an actor its present message.
 func AskerOf(c actor.Context) Asker { return Asker{system: c.ActorSystem(), pid: c.Sender()} }
 
 // Asker returns who sent the present message, to be answered now or later.
-func (c *Context) Asker() Asker { return AskerOf(c.actor) }
+func (c *Context) Asker() Asker {
+	a := AskerOf(c.actor)
+	a.call = c.host.call
+	return a
+}
 
 // Reply answers the present message.
 func (c *Context) Reply(m proto.Message) { c.Asker().Reply(m) }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"nexus"
 )
 
@@ -82,5 +80,3 @@ func (x *Failure) Err() error {
 	}
 	return e
 }
-
-var _ proto.Message = (*Failure)(nil)

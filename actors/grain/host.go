@@ -44,6 +44,10 @@ func Props(k Kind, id string, env Env) *actor.Props {
 // the supervisor of an activation is its parent's, which would restart it in place with its old timers running.
 var endOnPanic = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.StopDirective })
 
+// Leave is the message that tells an activation to end in order: who asked before is answered, as far as a job of Work is
+// already to answer it, who asks later is sent on, and Stop comes last.
+type Leave struct{}
+
 // Messages that a host sends itself.
 type (
 	tick struct {
@@ -76,6 +80,10 @@ type host struct {
 	worker *actor.PID // runs Work; nil until first used
 	timers *scheduler.TimerScheduler
 	cancel map[any]scheduler.CancelFunc // armed timers by their message, a pointer
+	calls  calls
+	call   *call // the present message is an attempt of; nil: of none that may be repeated
+	jobs   int   // under way
+	leaves bool  // once no job is
 }
 
 // Receive implements actor.Actor.
@@ -90,7 +98,14 @@ func (h *host) Receive(ac actor.Context) {
 		h.env.Metrics.ended(h.kind.Name)
 	case *actor.Restarting, *actor.DeadLetterResponse: // the latter to a Send, which promised nothing
 	case *finished:
+		h.jobs--
 		h.guard(ac, "work", func() { m.done(m.err) })
+		if h.leaves && h.jobs == 0 && !h.ended {
+			ac.Poison(ac.Self())
+		}
+	case *Leave:
+		delete(h.cancel, any(m))
+		h.leave(ac)
 	case *tick:
 		delete(h.cancel, any(m))
 		h.guard(ac, "tick", func() { h.grain.Receive(&h.ctx, m.msg) })
@@ -149,12 +164,23 @@ func (h *host) message(ac actor.Context, m any) {
 		h.ctx.Fail(h.failed)
 		return
 	}
-	if h.ended {
+	if h.ended || h.leaves {
 		h.ctx.Asker().Bounce()
 		return
 	}
 	began := time.Now()
 	h.busy = began
+	if sender := ac.Sender(); repeats(ac.ActorSystem(), sender) {
+		c, fresh := h.calls.take(sender, began)
+		if !fresh {
+			if c.answer != nil {
+				h.ctx.Reply(c.answer)
+			}
+			return
+		}
+		h.call = c
+		defer func() { h.call = nil }()
+	}
 	h.guard(ac, "message", func() { h.grain.Receive(&h.ctx, m) })
 	if pm, ok := m.(proto.Message); ok {
 		h.env.Metrics.handled(h.kind.Name, string(pm.ProtoReflect().Descriptor().Name()), time.Since(began))
@@ -177,6 +203,19 @@ func (h *host) guard(ac actor.Context, what string, call func()) {
 		}
 	}()
 	call()
+}
+
+// leave ends the activation behind the jobs under way, or, told again, at once: jobs may make others without end.
+func (h *host) leave(ac actor.Context) {
+	if h.ended || h.failed != nil {
+		return // it is on its way
+	}
+	if h.leaves || h.jobs == 0 {
+		ac.Poison(ac.Self())
+	} else {
+		h.schedule(ac, h.env.Timeout, &Leave{})
+	}
+	h.leaves = true
 }
 
 func (h *host) stop() {
@@ -264,6 +303,7 @@ func (h *host) work(ac actor.Context, run func(context.Context) error, done func
 			}
 		}))
 	}
+	h.jobs++
 	ac.Send(h.worker, &job{run: run, done: done})
 }
 

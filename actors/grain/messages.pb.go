@@ -184,12 +184,17 @@ func (*Done) Descriptor() ([]byte, []int) {
 
 // Broadcast is one event for every socket that listens to topic, on every node.
 type Broadcast struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Topic         string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`         // such as "mess/<hall id>"
-	Namespace     string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"` // such as "/mess"
-	Event         string                 `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`         // the event's name in the contract
-	Slot          string                 `protobuf:"bytes,4,opt,name=slot,proto3" json:"slot,omitempty"`           // lossy: only the newest of a slot waits for a slow socket; empty: each counts
-	Payload       []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`     // the event's one argument, as JSON
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Topic     string                 `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`         // such as "mess/<hall id>"
+	Namespace string                 `protobuf:"bytes,2,opt,name=namespace,proto3" json:"namespace,omitempty"` // such as "/mess"
+	Event     string                 `protobuf:"bytes,3,opt,name=event,proto3" json:"event,omitempty"`         // the event's name in the contract
+	Slot      string                 `protobuf:"bytes,4,opt,name=slot,proto3" json:"slot,omitempty"`           // lossy: only the newest of a slot waits for a slow socket; empty: each counts
+	Payload   []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`     // the event's one argument, as JSON
+	Seq       int64                  `protobuf:"varint,6,opt,name=seq,proto3" json:"seq,omitempty"`            // of a lossy one: grows with each of its topic, whoever sends it; 0: nobody counts
+	Urgent    bool                   `protobuf:"varint,7,opt,name=urgent,proto3" json:"urgent,omitempty"`      // ahead of all that is not
+	// Streams of class A with something new to fetch. Such a broadcast has no event of its own: what may not be lost is
+	// read from where it is kept, and this is only the hint to look now.
+	News          []string `protobuf:"bytes,8,rep,name=news,proto3" json:"news,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -259,6 +264,27 @@ func (x *Broadcast) GetPayload() []byte {
 	return nil
 }
 
+func (x *Broadcast) GetSeq() int64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Broadcast) GetUrgent() bool {
+	if x != nil {
+		return x.Urgent
+	}
+	return false
+}
+
+func (x *Broadcast) GetNews() []string {
+	if x != nil {
+		return x.News
+	}
+	return nil
+}
+
 var File_actors_grain_messages_proto protoreflect.FileDescriptor
 
 const file_actors_grain_messages_proto_rawDesc = "" +
@@ -272,13 +298,16 @@ const file_actors_grain_messages_proto_rawDesc = "" +
 	"\fFieldFailure\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\"\x06\n" +
-	"\x04Done\"\x83\x01\n" +
+	"\x04Done\"\xc1\x01\n" +
 	"\tBroadcast\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x05event\x18\x03 \x01(\tR\x05event\x12\x12\n" +
 	"\x04slot\x18\x04 \x01(\tR\x04slot\x12\x18\n" +
-	"\apayload\x18\x05 \x01(\fR\apayloadB\x14Z\x12nexus/actors/grainb\x06proto3"
+	"\apayload\x18\x05 \x01(\fR\apayload\x12\x10\n" +
+	"\x03seq\x18\x06 \x01(\x03R\x03seq\x12\x16\n" +
+	"\x06urgent\x18\a \x01(\bR\x06urgent\x12\x12\n" +
+	"\x04news\x18\b \x03(\tR\x04newsB\x14Z\x12nexus/actors/grainb\x06proto3"
 
 var (
 	file_actors_grain_messages_proto_rawDescOnce sync.Once

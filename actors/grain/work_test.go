@@ -382,3 +382,57 @@ func TestMetricsCount(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoLeavesAnswersFirst has a grain leave while a job is under way whose end answers somebody, and one whose jobs have
+// no end.
+func TestWhoLeavesAnswersFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var did notes
+		lives := 0
+		kind := scripted(script{})
+		kind.New = func(id string) grain.Grain {
+			lives++
+			life := int64(lives)
+			receive := func(c *grain.Context, _ any) {
+				asker := c.Asker()
+				var again func(error)
+				again = func(error) {
+					asker.Reply(wrapperspb.Int64(life))
+					if id == "endless" {
+						c.Work(func(context.Context) error { time.Sleep(300 * time.Millisecond); return nil }, again)
+					}
+				}
+				c.Work(func(context.Context) error { time.Sleep(time.Second); return nil }, again)
+			}
+			return &script{receive: receive, stop: func() { did.add("%s %d stops", id, life) }}
+		}
+		node := graintest.NewNode(t, graintest.NewStore(), kind)
+		leave := func(id string) {
+			pid, err := node.Locate(t.Context(), grain.Ref{Kind: "counter", ID: id})
+			if err != nil {
+				t.Fatal(err)
+			}
+			node.System().Root.Send(pid, &grain.Leave{})
+		}
+		var asked sync.WaitGroup
+		asked.Go(func() { mustAdd(t, node, "a", 1, 1) })
+		synctest.Wait()
+		leave("a")
+		synctest.Wait()
+		did.want(t)
+		asked.Go(func() { mustAdd(t, node, "a", 1, 2) }) // sent on, for it came later
+		time.Sleep(900 * time.Millisecond)
+		did.want(t)
+		time.Sleep(200 * time.Millisecond)
+		did.want(t, "a 1 stops")
+		asked.Wait()
+		leave("a")
+		synctest.Wait()
+		did.want(t, "a 1 stops", "a 2 stops")
+
+		mustAdd(t, node, "endless", 1, 3)
+		leave("endless")
+		time.Sleep(3 * time.Second)
+		did.want(t, "a 1 stops", "a 2 stops", "endless 3 stops")
+	})
+}

@@ -211,6 +211,9 @@ func updates(t *testing.T, bs []*grain.Broadcast) []crowdUpdate {
 		if err := json.Unmarshal(b.GetPayload(), &us[i]); err != nil {
 			t.Fatal(err)
 		}
+		if b.GetSeq() != us[i].Seq {
+			t.Fatalf("hubs see the seq %d, clients %d", b.GetSeq(), us[i].Seq)
+		}
 	}
 	return us
 }

@@ -44,5 +44,5 @@ func broadcast(crowd nexus.Crowd, hall string, seq int64, now time.Time) *grain.
 		panic(err) // plain numbers and strings always marshal
 	}
 	topic := Topic(crowd.HallID)
-	return &grain.Broadcast{Topic: topic, Namespace: Namespace, Event: CrowdUpdate, Slot: topic, Payload: payload}
+	return &grain.Broadcast{Topic: topic, Namespace: Namespace, Event: CrowdUpdate, Slot: topic, Payload: payload, Seq: seq}
 }

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
+	"syscall"
 	"time"
 )
 
 var (
 	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset")}
-	errRefused = errors.New("connection refused")
+	errRefused = os.NewSyscallError("connect", syscall.ECONNREFUSED)
 )
 
 // Host is one machine on the network. It implements cluster.Network.

@@ -29,6 +29,7 @@ import (
 // options of a run.
 type options struct {
 	binary  string // built when empty
+	next    string // of the next version; built when empty
 	out     string
 	only    string
 	short   bool
@@ -42,6 +43,7 @@ const longest = 45 * time.Minute
 func main() {
 	var o options
 	flag.StringVar(&o.binary, "binary", "", "nexus to run; built from this module if left out")
+	flag.StringVar(&o.next, "next", "", "nexus of the next version; built from this module, and what is in the folder next, if left out")
 	flag.StringVar(&o.out, "out", filepath.Join(os.TempDir(), "nexus-chaos"), "folder of the report, the histories and the logs")
 	flag.StringVar(&o.only, "only", "", "names of scenarios, separated by commas")
 	flag.BoolVar(&o.short, "short", false, "the short form")
@@ -65,14 +67,21 @@ func run(ctx context.Context, o options, w io.Writer) (int, error) {
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return 1, err
 	}
-	if o.binary == "" {
-		o.binary = filepath.Join(o.out, "nexus")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", o.binary, "nexus/cmd/nexus").CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("build: %w\n%s", err, out)
+	for _, b := range []struct {
+		path  *string
+		name  string
+		build func(context.Context, string) error
+	}{{&o.binary, "nexus", stage.Build}, {&o.next, "nexus-next", stage.BuildNext}} {
+		if *b.path != "" || o.short && b.path == &o.next { // nothing short has a use for the latter
+			continue
+		}
+		*b.path = filepath.Join(o.out, b.name)
+		if err := b.build(ctx, *b.path); err != nil {
+			return 1, err
 		}
 	}
 	if !o.short && o.spaces && !insideSpace() {
-		status, err := enterSpace(ctx, o.binary)
+		status, err := enterSpace(ctx, o.binary, o.next)
 		if err == nil {
 			return status, nil
 		}
@@ -94,35 +103,35 @@ func run(ctx context.Context, o options, w io.Writer) (int, error) {
 	return status, page.Close()
 }
 
-// trials runs the scenarios one after the other: on one stage those without Redis, on another those with it, and on a last
-// one that which spoils its stage.
+// trials runs the scenarios one after the other: on one stage those that need nothing of their own, on another those with
+// Redis, on a third those with many grains, and on a last one that which spoils its stage.
 func trials(ctx context.Context, o options, w io.Writer) (reports []scenario.Report, remarks []string, err error) {
-	list, halls, spread := scenario.Long(o.sockets), 12, 8*time.Second
+	list, last := scenario.Long(o.sockets), scenario.Unfenced()
+	settings := stage.Options{Binary: o.binary, Next: o.next, Grains: scenario.FewGrains, Nodes: 3, Halls: 12, DrainSpread: 8 * time.Second}
 	if o.short {
-		list, halls, spread = scenario.Short(), 6, 2*time.Second
+		list, settings.Halls, settings.DrainSpread = scenario.Short(), 6, 2*time.Second
 	}
-	list, unfenced, err := selected(list, o.only)
-	if err != nil {
+	if list, err = selected(append(list, last), o.only); err != nil {
 		return nil, nil, err
 	}
-	plain, redis := []scenario.Scenario{}, []scenario.Scenario{}
-	for _, c := range list {
-		if c.Redis {
-			redis = append(redis, c)
-		} else {
-			plain = append(plain, c)
-		}
-	}
+	redis, grains := settings, settings
+	redis.Redis, grains.Binary, grains.Grains = true, o.next, scenario.Grains
 	for _, part := range []struct {
-		name string
-		list []scenario.Scenario
-	}{{"plain", plain}, {"redis", redis}, {"no-fence", unfenced}} {
-		if len(part.list) == 0 {
+		name    string
+		options stage.Options
+		has     func(scenario.Scenario) bool
+	}{
+		{"plain", settings, func(c scenario.Scenario) bool { return !c.Redis && !c.Grains && !c.Unfenced }},
+		{"redis", redis, func(c scenario.Scenario) bool { return c.Redis }},
+		{"grains", grains, func(c scenario.Scenario) bool { return c.Grains }},
+		{"no-fence", settings, func(c scenario.Scenario) bool { return c.Unfenced }},
+	} {
+		own := slices.DeleteFunc(slices.Clone(list), func(c scenario.Scenario) bool { return !part.has(c) })
+		if len(own) == 0 {
 			continue
 		}
-		found, notes, err := on(ctx, stage.Options{
-			Binary: o.binary, Out: filepath.Join(o.out, part.name), Nodes: 3, Halls: halls, DrainSpread: spread, Redis: part.name == "redis",
-		}, !o.short && o.spaces, part.list, w)
+		part.options.Out = filepath.Join(o.out, part.name)
+		found, notes, err := on(ctx, part.options, !o.short && o.spaces, own, w)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -137,44 +146,61 @@ func trials(ctx context.Context, o options, w io.Writer) (reports []scenario.Rep
 }
 
 // selected picks scenarios by name; no name picks all.
-func selected(list []scenario.Scenario, only string) (picked, unfenced []scenario.Scenario, err error) {
-	last := scenario.Unfenced()
+func selected(list []scenario.Scenario, only string) (picked []scenario.Scenario, err error) {
 	if only == "" {
-		return list, []scenario.Scenario{last}, nil
+		return list, nil
 	}
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(list, func(c scenario.Scenario) bool { return c.Name == name })
-		switch {
-		case i >= 0:
-			picked = append(picked, list[i])
-		case name == last.Name:
-			unfenced = append(unfenced, last)
-		default:
-			return nil, nil, fmt.Errorf("no scenario is called %q", name)
+		if i < 0 {
+			return nil, fmt.Errorf("no scenario is called %q", name)
 		}
+		picked = append(picked, list[i])
 	}
-	return picked, unfenced, nil
+	return picked, nil
 }
+
+// tries is how often a patient scenario is tried: a fault of the house is there each time.
+const tries = 3
 
 // on opens a stage, runs the scenarios on it and closes it.
 func on(ctx context.Context, o stage.Options, spaces bool, list []scenario.Scenario, w io.Writer) (reports []scenario.Report, remarks []string, err error) {
-	if spaces && insideSpace() {
-		if o.Spaces, err = stage.NewSpaces(); err != nil {
-			remarks = append(remarks, "no network namespaces: "+err.Error())
-			o.Spaces = nil
-		}
-	}
 	_, missing := exec.LookPath("haproxy")
 	if o.Balanced = missing == nil; !o.Balanced {
 		remarks = append(remarks, "haproxy is not installed: clients go to the nodes themselves")
 	}
-	s, err := stage.Open(ctx, o)
+	open := func() (*stage.Stage, error) {
+		if spaces && insideSpace() {
+			if o.Spaces, err = stage.NewSpaces(); err != nil {
+				remarks = append(remarks, "no network namespaces: "+err.Error())
+				o.Spaces = nil
+			}
+		}
+		return stage.Open(ctx, o)
+	}
+	s, err := open()
 	if err != nil {
 		return nil, nil, fmt.Errorf("set up: %w", err)
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
 	for _, c := range list {
 		r := scenario.Run(ctx, s, c, o.Out)
+		for again := 1; again < tries && c.Patient && !r.OK() && !r.Damaged() && ctx.Err() == nil; again++ {
+			scenario.Page(w, []scenario.Report{r}, []string{"which may be the machine's fault: once more, on a new stage"})
+			spoiled := s
+			s = nil
+			if err = spoiled.Close(); err == nil {
+				s, err = open()
+			}
+			if err != nil {
+				return nil, nil, fmt.Errorf("set up again: %w", err)
+			}
+			r = scenario.Run(ctx, s, c, o.Out)
+		}
 		reports = append(reports, r)
 		fmt.Fprintf(w, "%s: %v\n", r.Name, map[bool]string{true: "pass", false: "FAIL"}[r.OK()])
 		if r.Error != "" || ctx.Err() != nil {

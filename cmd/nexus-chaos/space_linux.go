@@ -15,12 +15,12 @@ const spaceVariable = "NEXUS_CHAOS_SPACE"
 func insideSpace() bool { return os.Getenv(spaceVariable) != "" }
 
 // enterSpace runs this program again, in a new network namespace, and returns its status. An error means that it could not.
-func enterSpace(ctx context.Context, binary string) (int, error) {
+func enterSpace(ctx context.Context, binary, next string) (int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.CommandContext(ctx, self, append([]string{"--binary", binary}, os.Args[1:]...)...)
+	cmd := exec.CommandContext(ctx, self, append([]string{"--binary", binary, "--next", next}, os.Args[1:]...)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), spaceVariable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}

@@ -209,7 +209,7 @@ func (n *node) openTransport(context.Context) error {
 	n.http = transport.New(transport.Options{
 		Addr: n.cfg.Addr, Origins: n.cfg.origins, AnyLocalhost: n.cfg.Env == development, TrustedProxies: n.cfg.proxies,
 		Flood:   limit.Rule{Rate: n.cfg.FloodRate, Burst: int(2 * n.cfg.FloodRate)},
-		Limiter: limiter, Log: n.log, Metrics: n.registry, Ready: n.ready, Device: guard.KnownKey, Relayed: n.relay.Relayed,
+		Limiter: limiter, Log: n.log, Metrics: n.registry, Ready: n.ready, Awake: n.cluster.Awake, Device: guard.KnownKey, Relayed: n.relay.Relayed,
 	})
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
@@ -276,6 +276,9 @@ func (p publisher) Publish(topic, namespace, event, slot string, payload any) {
 	}
 	p.bus.Publish(&grain.Broadcast{Topic: topic, Namespace: namespace, Event: event, Slot: slot, Payload: data})
 }
+
+// News implements rest.Publisher.
+func (p publisher) News(streams ...string) { p.bus.Publish(&grain.Broadcast{News: streams}) }
 
 var (
 	_ rest.Publisher = publisher{}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"nexus"
 )
 
 const (
@@ -44,7 +46,7 @@ func (s *Server) watch(ctx context.Context) {
 		wait := backoff(quick)
 		quick++
 		s.cfg.Log.Warn("postgres died, restarting it", "dir", s.home.dir, "in", wait)
-		if !pause(ctx, wait) {
+		if !nexus.Pause(ctx, wait) {
 			return
 		}
 		if err := s.restart(ctx); err != nil && ctx.Err() == nil {
@@ -87,16 +89,6 @@ func backoff(quick int) time.Duration {
 		return 0
 	}
 	return min(firstBackoff<<min(quick-1, 10), lastBackoff)
-}
-
-// pause waits and reports whether the context still stands.
-func pause(ctx context.Context, wait time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(wait):
-		return true
-	}
 }
 
 // boundLog moves the log's text aside when it is long. Postgres keeps the file

@@ -10,6 +10,7 @@
 //
 // An access token is a JWT signed with HS256. Its signature alone proves who it was given to;
 // that the login still stands is looked up, and remembered for five seconds. While the
-// database is away a token that was valid by signature stays valid: somebody must be able to
-// raise an SOS exactly then, and a stolen token gains minutes at most.
+// database is away a token that was valid by signature stays valid for its owner's own affairs: live sockets go on, and somebody
+// must be able to raise an SOS exactly then; a stolen token gains minutes at most. What takes a role is refused until
+// the database answers.
 package auth

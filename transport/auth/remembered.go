@@ -36,21 +36,27 @@ func newRemembered[K comparable, V any](size int) *remembered[K, V] {
 	return &remembered[K, V]{cache: lru.New[K, kept[V]](size)}
 }
 
-// get returns the answer for key, at most freshFor old. While the database
-// is away it returns an older answer if there is one, else Unavailable.
+// get is fresh, but while the database is away it returns an older answer if there is one.
 func (r *remembered[K, V]) get(ctx context.Context, key K, load func(context.Context, K) (V, error)) (V, error) {
-	old, found := r.cache.Get(key)
-	if found && time.Since(old.at) < freshFor {
+	v, err := r.fresh(ctx, key, load)
+	if nexus.CodeOf(err) == nexus.Unavailable {
+		if old, found := r.cache.Get(key); found {
+			return old.value, old.err
+		}
+	}
+	return v, err
+}
+
+// fresh returns the answer for key, at most freshFor old; Unavailable while the database is away.
+func (r *remembered[K, V]) fresh(ctx context.Context, key K, load func(context.Context, K) (V, error)) (V, error) {
+	if old, found := r.cache.Get(key); found && time.Since(old.at) < freshFor {
 		return old.value, old.err
 	}
 	k, err := r.load(ctx, key, load)
-	if err == nil {
-		return k.value, k.err
+	if err != nil {
+		return k.value, err
 	}
-	if found {
-		return old.value, old.err
-	}
-	return k.value, err
+	return k.value, k.err
 }
 
 func (r *remembered[K, V]) load(ctx context.Context, key K, load func(context.Context, K) (V, error)) (kept[V], error) {

@@ -35,6 +35,7 @@ type Options struct {
 	Accounts Accounts
 	Logins   Logins
 	Keys     Keys
+	Pins     Pins
 	Limiter  limit.Limiter
 	Sockets  Disconnecter // nil: there are none
 	Log      *slog.Logger

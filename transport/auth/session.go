@@ -76,10 +76,7 @@ func (s *Service) ChangePassword(ctx context.Context, by nexus.Caller, current, 
 	if err := CheckPassword("newPassword", next, c.User.Email); err != nil {
 		return Tokens{}, err
 	}
-	if _, err := s.checkLogin(ctx, by, Attempt{Identifier: c.User.Email, Password: current}); err != nil {
-		if nexus.CodeOf(err) == nexus.Unauthenticated {
-			return Tokens{}, nexus.InvalidField("currentPassword", "is wrong")
-		}
+	if err := s.confirm(ctx, by, c, "currentPassword", current); err != nil {
 		return Tokens{}, err
 	}
 	hash, err := s.hasher.hash(ctx, next)
@@ -94,4 +91,13 @@ func (s *Service) ChangePassword(ctx context.Context, by nexus.Caller, current, 
 		return Tokens{}, err
 	}
 	return s.issue(c, by.Session, "", time.Time{})
+}
+
+// confirm checks the caller's own password, as throttled as a login. Invalid, naming the field, for a wrong one.
+func (s *Service) confirm(ctx context.Context, by nexus.Caller, c nexus.Credentials, field, password string) error {
+	_, err := s.checkLogin(ctx, by, Attempt{Identifier: c.User.Email, Password: password})
+	if nexus.CodeOf(err) == nexus.Unauthenticated {
+		return nexus.InvalidField(field, "is wrong")
+	}
+	return err
 }

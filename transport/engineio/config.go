@@ -11,6 +11,7 @@ type Config struct {
 	PingInterval   time.Duration // 25 s: between two pings of the server
 	PingTimeout    time.Duration // 20 s: for the pong
 	UpgradeTimeout time.Duration // 10 s: from the claim to the upgrade packet
+	MessageTimeout time.Duration // 20 s: for a message that has begun to come in, on a WebSocket, to be whole
 	WriteTimeout   time.Duration // 10 s: for a socket to take another byte
 	CloseTimeout   time.Duration // 2 s: for the rest and the close frame to leave, and for the last poll to come
 	MaxPayload     int           // 1,000,000 bytes: one polling body, or one WebSocket message
@@ -58,6 +59,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"PingInterval", &c.PingInterval, 25 * time.Second},
 		{"PingTimeout", &c.PingTimeout, 20 * time.Second},
 		{"UpgradeTimeout", &c.UpgradeTimeout, 10 * time.Second},
+		{"MessageTimeout", &c.MessageTimeout, 20 * time.Second},
 		{"WriteTimeout", &c.WriteTimeout, 10 * time.Second},
 		{"CloseTimeout", &c.CloseTimeout, 2 * time.Second},
 	} {

@@ -95,6 +95,9 @@ func (d *frameDecoder) feed(p []byte, emit func(op byte, payload []byte) error) 
 	}
 }
 
+// unfinished reports whether a message or a frame has begun to come in and is not whole.
+func (d *frameDecoder) unfinished() bool { return d.msgOp != 0 || d.inFrame || d.headLen > 0 }
+
 // readHead collects a header and reports whether it is whole.
 func (d *frameDecoder) readHead(p []byte) ([]byte, bool) {
 	for {

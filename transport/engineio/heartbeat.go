@@ -24,6 +24,19 @@ func (s *Session) heard(t PacketType) {
 	s.setAlarm()
 }
 
+// expect notes that a message of the client has begun to come in, or that none has.
+func (s *Session) expect(message bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.messageDue = 0; {
+	case s.state != stateOpen:
+		return
+	case message:
+		s.messageDue = s.srv.alarms.now() + s.srv.cfg.MessageTimeout
+	}
+	s.setAlarm()
+}
+
 // wake does what is due. Deadlines are absolute: a ping's pong is owed PingTimeout after the ping was due, however late this runs.
 func (s *Session) wake(now time.Duration) {
 	s.mu.Lock()
@@ -45,6 +58,10 @@ func (s *Session) beat(now time.Duration) {
 		s.closeLocked(PingTimeout)
 		return
 	}
+	if s.messageDue != 0 && now >= s.messageDue {
+		s.closeLocked(UnfinishedMessage)
+		return
+	}
 	if s.pingDue != 0 && now >= s.pingDue && s.pongDue == 0 {
 		cfg := s.srv.cfg
 		if now-s.pingDue >= min(cfg.PingInterval, cfg.PingTimeout) { // a late pong, or a frozen process: no catching up
@@ -52,8 +69,7 @@ func (s *Session) beat(now time.Duration) {
 		}
 		s.pongDue, s.refreshed = s.pingDue+cfg.PingTimeout, false
 		s.pingDue += cfg.PingInterval
-		s.out.urgent.push(pingPacket)
-		s.out.bytes += pingPacket.Len()
+		s.out.add(&s.out.urgent, pingPacket)
 		s.kick(true)
 	}
 	s.lapse(now)
@@ -76,6 +92,7 @@ func (s *Session) setAlarm() {
 		if s.pongDue == 0 {
 			due(s.pingDue)
 		}
+		due(s.messageDue)
 		due(s.upgradeDue)
 		due(s.noopDue)
 	case stateClosing:

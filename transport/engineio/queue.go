@@ -68,9 +68,14 @@ func (q *queue) push(lane *fifo[Message], m Message, max int) bool {
 	if q.bytes > 0 && q.bytes+m.Len() > max {
 		return false
 	}
+	q.add(lane, m)
+	return true
+}
+
+// add is push for the few messages of the engine itself, which must leave however much waits.
+func (q *queue) add(lane *fifo[Message], m Message) {
 	lane.push(m)
 	q.bytes += m.Len()
-	return true
 }
 
 // offer puts m in its slot. kept is false if there was no room for one more slot; replaced tells that an older message gave way.

@@ -15,6 +15,7 @@ type reader struct {
 	ws      *wsConn
 	decoder frameDecoder
 	probing bool // not yet the session's transport
+	begun   bool // a message has begun to come in, and the session knows
 }
 
 var (
@@ -32,6 +33,7 @@ func (r *reader) run() {
 				r.fail(frameErr)
 				return
 			}
+			r.mark()
 		}
 		if err != nil {
 			if r.probing {
@@ -42,8 +44,21 @@ func (r *reader) run() {
 	}
 }
 
+// mark tells the session when a message begins to come in and when it is whole: half of one must not be held for ever. Most come in
+// one piece, and cost nothing here. A candidate has its own deadline.
+func (r *reader) mark() {
+	if begun := !r.probing && r.decoder.unfinished(); begun != r.begun {
+		r.begun = begun
+		r.claim.session.expect(begun)
+	}
+}
+
 // frame handles one data message or control frame.
 func (r *reader) frame(op byte, payload []byte) error {
+	if r.begun && r.decoder.msgOp == 0 { // what has begun is whole; what comes behind it has time of its own
+		r.begun = false
+		r.claim.session.expect(false)
+	}
 	if r.probing {
 		return r.probe(op, payload)
 	}

@@ -23,6 +23,8 @@ var (
 	InvalidText     = Reason{1007, "invalid utf-8"}
 	TooManySessions = Reason{1013, "too many sessions"}
 	InternalError   = Reason{1011, "internal error"}
+
+	UnfinishedMessage = Reason{4007, "unfinished message"}
 )
 
 // abrupt reports whether what still waits is thrown away: there is nobody to read it, or nobody who would in time.

@@ -54,6 +54,7 @@ type Session struct {
 	pingDue    time.Duration // when the next ping leaves
 	pongDue    time.Duration // 0 unless a pong is owed
 	refreshed  bool          // the pong's deadline has been moved once
+	messageDue time.Duration // when the message that comes in must be whole; 0 unless one does
 	upgradeDue time.Duration // 0 unless a candidate is there
 	noopDue    time.Duration // when the waiting poll is answered with a noop; 0 unless the candidate is probed
 	closeDue   time.Duration // when a closing session is cut
@@ -217,7 +218,7 @@ func (s *Session) closeLocked(reason Reason) bool {
 	}
 	s.state, s.reason = stateClosing, reason
 	transport := s.transport
-	s.pingDue, s.pongDue, s.upgradeDue, s.noopDue = 0, 0, 0, 0
+	s.pingDue, s.pongDue, s.messageDue, s.upgradeDue, s.noopDue = 0, 0, 0, 0, 0
 	s.closeDue = s.srv.alarms.now() + s.srv.cfg.CloseTimeout
 	if s.candidate != nil {
 		s.candidate.drop(reason)

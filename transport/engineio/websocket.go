@@ -126,7 +126,7 @@ func (s *Server) ServeWebSocket(c *Claim, conn net.Conn) {
 	default:
 		session := s.newSession(c.request, WebSocket)
 		session.ws = r.ws
-		session.out.urgent.push(frameMessage(opText, session.openPacket()))
+		session.out.add(&session.out.urgent, frameMessage(opText, session.openPacket()))
 		c.session = session
 		if !session.open() {
 			r.farewell(TooManySessions)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"nexus"
 	"nexus/transport/engineio"
 )
 
@@ -19,21 +20,9 @@ func (s *Server) Drain(ctx context.Context, over time.Duration) {
 	began := time.Now()
 	for i, x := range sessions {
 		due := began.Add(over * time.Duration(i) / time.Duration(len(sessions)))
-		if !pause(ctx, time.Until(due)) {
+		if !nexus.Pause(ctx, time.Until(due)) {
 			return
 		}
 		x.Close(engineio.ShuttingDown)
-	}
-}
-
-// pause waits for d or the end of ctx, and reports whether d came first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

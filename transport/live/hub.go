@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -33,7 +32,7 @@ type Hub struct {
 	peers    map[string]*peer              // by socket id
 	topics   map[string]map[*peer]struct{} // who listens
 	attached map[string]map[*peer]struct{} // who is attached to which activation of a session, by its address
-	latest   map[string]json.RawMessage    // the newest payload of each lossy slot, by topic
+	latest   map[string]newest             // the newest lossy broadcast of each topic
 }
 
 func newHub(cfg Config, m *metrics) (*Hub, error) {
@@ -42,7 +41,7 @@ func newHub(cfg Config, m *metrics) (*Hub, error) {
 		peers:    make(map[string]*peer),
 		topics:   make(map[string]map[*peer]struct{}),
 		attached: make(map[string]map[*peer]struct{}),
-		latest:   make(map[string]json.RawMessage),
+		latest:   make(map[string]newest),
 	}
 	var err error
 	if h.pid, err = h.system.Root.SpawnNamed(actor.PropsFromFunc(h.receive), grain.HubName); err != nil {

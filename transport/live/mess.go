@@ -18,7 +18,7 @@ type messNamespace struct {
 	hub   *Hub
 }
 
-// joined lets a client hear the default hall until it subscribes.
+// joined lets a client hear the default hall until it subscribes, from its newest tick on.
 func (m *messNamespace) joined(ctx context.Context, p *peer) error {
 	halls, err := m.halls.list(ctx)
 	if err != nil {
@@ -28,8 +28,7 @@ func (m *messNamespace) joined(ctx context.Context, p *peer) error {
 	if i < 0 {
 		return nil
 	}
-	_, err = m.hub.subscribe(p, []string{mess.Topic(halls[i].ID)})
-	return err
+	return m.hub.subscribeAndOffer(p, []string{mess.Topic(halls[i].ID)})
 }
 
 // subscribe replaces the halls that a client hears: subscribe {halls: [id or "*"]}, answered with {snapshots}:

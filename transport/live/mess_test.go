@@ -69,6 +69,7 @@ func TestSubscribe(t *testing.T) {
 				e.publish(south, 20)
 				synctest.Wait()
 				client := e.join("/mess", "")
+				client.Expect(crowd(10)) // of the default hall
 				client.Send(`42/mess,7["subscribe",` + c.args + `]`)
 				got := client.NextText()
 				var answer []struct{ Snapshots json.RawMessage }
@@ -240,6 +241,7 @@ func TestWithoutAnyCatalogClientsAreSentAway(t *testing.T) {
 		e.publish(north, 1)
 		synctest.Wait()
 		c := e.join("/mess", "")
+		c.Expect(crowd(1))
 		e.publish(north, 2)
 		c.Expect(crowd(2))
 	})

@@ -25,6 +25,7 @@ type metrics struct {
 	broadcasts  *prometheus.CounterVec
 	deliveries  *prometheus.CounterVec
 	flooded     prometheus.Counter
+	late        prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -52,11 +53,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		broadcasts:  counters("nexus_broadcasts_total", "Broadcasts fanned out.", "event"),
 		deliveries:  counters("nexus_broadcast_deliveries_total", "Broadcasts handed to sockets.", "event"),
 		flooded:     counter("nexus_broadcasts_dropped_total", "Broadcasts dropped because too many waited for the hub."),
+		late:        counter("nexus_broadcasts_late_total", "Lossy broadcasts dropped because a newer one of their topic had come."),
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
 		m.connections, m.closed, m.upgrades, m.received, m.queued, m.dropped, m.rejected,
-		m.sockets, m.ends, m.refusals, m.events, m.broadcasts, m.deliveries, m.flooded,
+		m.sockets, m.ends, m.refusals, m.events, m.broadcasts, m.deliveries, m.flooded, m.late,
 	} {
 		errs = append(errs, reg.Register(c))
 	}

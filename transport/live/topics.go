@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"time"
 
 	"nexus"
 	"nexus/actors/grain"
@@ -15,7 +16,25 @@ import (
 // maxTopics bounds what one socket listens to.
 const maxTopics = 64
 
-// fanOut encodes the event once and hands it to every socket that listens to its topic, or to all topics of its family.
+// seqHolds is for how long a seq shuts out lower ones: longer than an owner that was replaced is heard of. Seqs start lower
+// only after the database was set back to an older state, which must not silence a hall for good.
+const seqHolds = 10 * time.Second
+
+// offerFor is how old the newest broadcast of a topic may be to be offered to whoever begins to listen: three ticks. Past it the
+// grain itself is silent or this node does not hear it, and what it said last is no news.
+const offerFor = 3 * time.Second
+
+// newest is the newest lossy broadcast of a topic.
+type newest struct {
+	payload json.RawMessage
+	message engineio.Message
+	slot    string
+	seq     int64
+	at      time.Time
+}
+
+// fanOut encodes the event once and hands it to every socket that listens to its topic, or to all topics of its family. It holds
+// the lock for the whole of it, so that whoever begins to listen meanwhile hears each broadcast once and in order.
 func (h *Hub) fanOut(b *grain.Broadcast) {
 	payload := json.RawMessage(b.GetPayload())
 	m, err := socketio.EncodeEvent(b.GetNamespace(), b.GetEvent(), payload)
@@ -23,13 +42,12 @@ func (h *Hub) fanOut(b *grain.Broadcast) {
 		h.log.Error("encode broadcast", "event", b.GetEvent(), "err", err)
 		return
 	}
-	if b.GetSlot() != "" {
-		h.mu.Lock()
-		h.latest[b.GetTopic()] = payload
-		h.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if b.GetSlot() != "" && !h.renew(b.GetTopic(), newest{payload, m, b.GetSlot(), b.GetSeq(), time.Now()}) {
+		h.metrics.late.Inc() // of an owner that was replaced, or that took another way
+		return
 	}
-	h.mu.RLock()
-	defer h.mu.RUnlock()
 	sent := 0
 	for _, topic := range []string{b.GetTopic(), family(b.GetTopic())} {
 		for p := range h.topics[topic] {
@@ -39,6 +57,15 @@ func (h *Hub) fanOut(b *grain.Broadcast) {
 		}
 	}
 	h.metrics.sent(b.GetEvent(), sent)
+}
+
+// renew takes the newest broadcast of a topic, unless one came before that is as new. It needs the lock.
+func (h *Hub) renew(topic string, n newest) bool {
+	if was := h.latest[topic]; n.seq != 0 && n.seq <= was.seq && n.at.Sub(was.at) < seqHolds {
+		return false
+	}
+	h.latest[topic] = n
+	return true
 }
 
 // deliver reports false for a socket that takes nothing more: it is being closed, and its end is counted there.
@@ -54,15 +81,38 @@ func family(topic string) string { return path.Join(path.Dir(topic), "*") }
 
 // subscribe replaces what a peer listens to, and returns the newest payloads of those topics.
 func (h *Hub) subscribe(p *peer, topics []string) ([]json.RawMessage, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	latest, err := h.listen(p, topics)
+	payloads := make([]json.RawMessage, len(latest))
+	for i, n := range latest {
+		payloads[i] = n.payload
+	}
+	return payloads, err
+}
+
+// subscribeAndOffer is subscribe for a peer that did not ask, so that there is no answer to hold the newest payloads: they are
+// offered, before any later ones. A client that was cut off thus hears at once, and not with the next second.
+func (h *Hub) subscribeAndOffer(p *peer, topics []string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	latest, err := h.listen(p, topics)
+	for _, n := range latest {
+		if time.Since(n.at) < offerFor {
+			deliver(p.socket, n.slot, n.message)
+		}
+	}
+	return err
+}
+
+// listen replaces what a peer listens to, and returns the newest broadcasts of those topics. It needs the lock.
+func (h *Hub) listen(p *peer, topics []string) (latest []newest, err error) {
 	if len(topics) > maxTopics {
 		return nil, nexus.Errorf(nexus.TooLarge, "at most %d topics", maxTopics)
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.unsubscribe(p)
-	latest := []json.RawMessage{}
 	if h.peers[p.socket.ID()] != p {
-		return latest, nil // closed meanwhile
+		return nil, nil // closed meanwhile
 	}
 	p.topics = make(map[string]struct{}, len(topics))
 	for _, t := range topics {
@@ -73,10 +123,10 @@ func (h *Hub) subscribe(p *peer, topics []string) ([]json.RawMessage, error) {
 	return latest, nil
 }
 
-// newest returns the newest payload of a topic, or those of a family in order of topic.
-func (h *Hub) newest(topic string) (found []json.RawMessage) {
-	if payload, ok := h.latest[topic]; ok {
-		return []json.RawMessage{payload}
+// newest returns the newest broadcast of a topic, or those of a family in order of topic.
+func (h *Hub) newest(topic string) (found []newest) {
+	if n, ok := h.latest[topic]; ok {
+		return []newest{n}
 	}
 	for _, t := range slices.Sorted(maps.Keys(h.latest)) {
 		if family(t) == topic {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"nexus"
+	"nexus/transport/limit"
 )
 
 // Access says who may call an operation. Every operation declares one; the test
@@ -13,6 +14,19 @@ type Access struct {
 	User   bool         // any account that is logged in
 	Roles  []nexus.Role // accounts with any of these roles
 	Scope  nexus.Scope  // devices with this scope
+
+	Bucket *Bucket // what calls count against; nil: the caller's general one
+}
+
+// Bucket is a rate of its own for some operations: what else a caller does neither uses it up, nor does it use up the rest.
+type Bucket struct {
+	Name string
+	Rule limit.Rule
+}
+
+// of is a bucket beside b.
+func (b Bucket) of(name string, r limit.Rule) Bucket {
+	return Bucket{Name: b.Name + ":" + name, Rule: r}
 }
 
 // The declarations: access is what any of them grants.
@@ -20,6 +34,7 @@ func public() Access                     { return Access{Public: true} }
 func anyUser() Access                    { return Access{User: true} }
 func roles(rs ...nexus.Role) Access      { return Access{Roles: rs} }
 func (a Access) or(s nexus.Scope) Access { a.Scope = s; return a }
+func (a Access) at(b Bucket) Access      { a.Bucket = &b; return a }
 
 // Check returns nil if the caller may, Unauthenticated for a stranger and
 // Forbidden for anybody else.

@@ -34,11 +34,16 @@ type Deps struct {
 	Menus     Menus
 	LiveHalls LiveHalls
 	Publisher Publisher
-	Cluster   Cluster
-	Limiter   limit.Limiter
-	Limits    Limits
-	Log       *slog.Logger
-	Secure    bool // cookies over HTTPS alone
+
+	Desk         Desk
+	Incidents    Incidents
+	SafetyOffice SafetyOffice
+
+	Cluster Cluster
+	Limiter limit.Limiter
+	Limits  Limits
+	Log     *slog.Logger
+	Secure  bool // cookies over HTTPS alone
 }
 
 // API is the REST house. Its routes are fixed once New returns.
@@ -66,6 +71,7 @@ func New(app *fiber.App, d Deps) *API {
 	a.adminRoutes()
 	a.clusterRoutes()
 	a.messRoutes()
+	a.safetyRoutes()
 	a.uploads(app)
 	a.documents(app)
 	return a

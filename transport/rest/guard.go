@@ -17,12 +17,12 @@ import (
 // not keep anybody from logging in.
 func (a *API) guard(access Access, once bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		c, err := a.identify(ctx)
+		c, err := a.identify(ctx, access)
 		if err == nil || access.Public {
 			err = access.Check(c)
 		}
 		// Guesses count like the rest, as a stranger's.
-		if slow := a.throttle(ctx, c); slow != nil {
+		if slow := a.throttle(ctx, c, access.Bucket); slow != nil {
 			err = slow
 		}
 		if err != nil {
@@ -44,9 +44,14 @@ func (a *API) guard(access Access, once bool) func(huma.Context, func(huma.Conte
 // KeyHeader is the header that holds a device's API key.
 const KeyHeader = "X-Api-Key"
 
-// identify returns the caller. One without credentials is a stranger, and no error.
-func (a *API) identify(ctx huma.Context) (nexus.Caller, error) {
+// identify returns the caller. One without credentials is a stranger, and no error. Where a role is what counts, it must be known
+// that the login stands.
+func (a *API) identify(ctx huma.Context, access Access) (nexus.Caller, error) {
 	o := OriginOf(ctx.Context())
+	verify := a.Auth.Verify
+	if len(access.Roles) > 0 {
+		verify = a.Auth.VerifyNow
+	}
 	var c nexus.Caller
 	var err error
 	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
@@ -54,7 +59,7 @@ func (a *API) identify(ctx huma.Context) (nexus.Caller, error) {
 	case ctx.Header(KeyHeader) != "":
 		c, err = a.Auth.VerifyKey(ctx.Context(), ctx.Header(KeyHeader))
 	case strings.EqualFold(scheme, "Bearer"):
-		c, _, err = a.Auth.Verify(ctx.Context(), strings.TrimSpace(token))
+		c, _, err = verify(ctx.Context(), strings.TrimSpace(token))
 	case scheme != "":
 		err = nexus.Errorf(nexus.Unauthenticated, "expected a bearer token")
 	}
@@ -84,11 +89,14 @@ func (l Limits) orDefault() Limits {
 	return l
 }
 
-func (a *API) throttle(ctx huma.Context, c nexus.Caller) error {
+// throttle counts a call against the operation's own bucket, for an account, or else against the caller's general one.
+func (a *API) throttle(ctx huma.Context, c nexus.Caller, own *Bucket) error {
 	key, rule := "stranger:"+limit.Household(c.IP), a.Limits.Stranger
 	switch {
 	case c.Key != "":
 		key, rule = "key:"+string(c.Key), a.Limits.Device
+	case c.User != "" && own != nil:
+		key, rule = own.Name+":"+string(c.User), own.Rule
 	case c.User != "":
 		key, rule = "user:"+string(c.User), a.Limits.User
 	}

@@ -90,8 +90,9 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	}
 }
 
-// settle ends the wait for an acknowledgement. One that nobody waits for is ignored, as the reference does.
-func (s *Socket) settle(id uint64, args Args, err error) {
+// settle ends the wait for an acknowledgement, and reports whether anybody waited. One that nobody waits for is ignored, as the
+// reference does.
+func (s *Socket) settle(id uint64, args Args, err error) bool {
 	s.mu.Lock()
 	p := s.acks[id]
 	delete(s.acks, id)
@@ -100,4 +101,5 @@ func (s *Socket) settle(id uint64, args Args, err error) {
 		p.timer.Stop()
 		p.done(args, err)
 	}
+	return p != nil
 }

@@ -8,21 +8,34 @@ import (
 // Config holds the limits of a Server. Zero fields take the default beside them; negative ones are refused.
 type Config struct {
 	ConnectTimeout  time.Duration // 45 s: for the first namespace to be connected
+	PacketTimeout   time.Duration // 10 s: for all attachments of a packet to come
 	MaxNamespaces   int           // 16: connected at once on one connection
 	MaxAttachments  int           // 10: of one packet, as the reference
 	MaxEventBytes   int           // 4 MiB: a packet with its attachments
 	MaxDepth        int           // 64: nested arrays and objects
 	MaxPendingAcks  int           // 256: calls of one socket that the client has not answered
-	EventsPerSecond int           // 200: CONNECT, DISCONNECT and EVENT packets of one connection
+	EventsPerSecond int           // 200: packets of one connection, of whatever type
 	EventBurst      int           // twice EventsPerSecond
+
+	// Apart are events with a bucket of their own, as large: whatever else a client sent too much of, they still come through.
+	Apart []string
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = 45 * time.Second
-	}
-	if c.ConnectTimeout < 0 {
-		return c, fmt.Errorf("socketio: ConnectTimeout is %v", c.ConnectTimeout)
+	for _, d := range []struct {
+		name string
+		at   *time.Duration
+		def  time.Duration
+	}{
+		{"ConnectTimeout", &c.ConnectTimeout, 45 * time.Second},
+		{"PacketTimeout", &c.PacketTimeout, 10 * time.Second},
+	} {
+		if *d.at == 0 {
+			*d.at = d.def
+		}
+		if *d.at < 0 {
+			return c, fmt.Errorf("socketio: %s is %v", d.name, *d.at)
+		}
 	}
 	if c.EventBurst == 0 {
 		c.EventBurst = 2 * c.EventsPerSecond

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,9 +19,11 @@ type conn struct {
 
 	// These belong to the session's turn.
 	events  bucket
+	apart   bucket // of the events in Config.Apart, when events is empty
 	partial *Packet // a binary packet that lacks attachments
 	parts   [][]byte
 	size    int
+	late    *time.Timer // closes the connection unless the attachments come in time
 
 	mu      sync.Mutex
 	sockets map[string]*Socket // by namespace, admitted or about to be
@@ -31,6 +34,7 @@ type conn struct {
 func (s *Server) accept(session *engineio.Session) engineio.Receiver {
 	c := &conn{srv: s, session: session, sockets: make(map[string]*Socket, 1)}
 	c.events = newBucket(s.cfg.EventsPerSecond, s.cfg.EventBurst)
+	c.apart = c.events
 	c.timer = time.AfterFunc(s.cfg.ConnectTimeout, func() { session.Close(ConnectTimeout) })
 	return c
 }
@@ -41,6 +45,11 @@ func (c *conn) Receive(data []byte, binary bool) {
 		c.session.Close(InvalidPacket)
 		return
 	}
+	// Before anything is computed for it, and whatever it is: an answer that nobody waits for costs as much as an event.
+	if now := time.Now(); !binary && !c.events.take(now) && !c.spared(data, now) {
+		c.session.Close(TooManyEvents)
+		return
+	}
 	if c.size += len(data); c.size > c.srv.cfg.MaxEventBytes {
 		c.session.Close(EventTooLarge)
 		return
@@ -49,6 +58,7 @@ func (c *conn) Receive(data []byte, binary bool) {
 		c.parts = append(c.parts, bytes.Clone(data))
 		if len(c.parts) == c.partial.Attachments {
 			p, parts := *c.partial, c.parts
+			c.late.Stop()
 			c.partial, c.parts, c.size = nil, nil, 0
 			c.dispatch(p, parts)
 		}
@@ -62,19 +72,28 @@ func (c *conn) Receive(data []byte, binary bool) {
 		c.session.Close(InvalidPacket)
 	case p.binary():
 		c.partial = &p
+		c.late = time.AfterFunc(c.srv.cfg.PacketTimeout, func() { c.session.Close(UnfinishedPacket) })
 	default:
 		c.size = 0
 		c.dispatch(p, nil)
 	}
 }
 
+// spared reports whether a packet that is one too many is an event with a bucket of its own, which still holds.
+func (c *conn) spared(data []byte, now time.Time) bool {
+	if len(c.srv.cfg.Apart) == 0 {
+		return false
+	}
+	p, err := Decode(data, Limits{MaxAttachments: c.srv.cfg.MaxAttachments, MaxDepth: c.srv.cfg.MaxDepth})
+	if err != nil || p.Type != TypeEvent {
+		return false
+	}
+	name, err := eventName(p.Data)
+	return err == nil && slices.Contains(c.srv.cfg.Apart, name) && c.apart.take(now)
+}
+
 // dispatch handles a whole packet.
 func (c *conn) dispatch(p Packet, attachments [][]byte) {
-	isAck := p.Type == TypeAck || p.Type == TypeBinaryAck
-	if !isAck && !c.events.take(time.Now()) {
-		c.session.Close(TooManyEvents)
-		return
-	}
 	if p.Type == TypeConnect {
 		c.connect(p)
 		return
@@ -91,8 +110,10 @@ func (c *conn) dispatch(p Packet, attachments [][]byte) {
 		switch {
 		case err != nil:
 			c.session.Close(InvalidPacket)
-		case isAck:
-			s.settle(p.ID, args, nil)
+		case p.Type == TypeAck || p.Type == TypeBinaryAck:
+			if s.settle(p.ID, args, nil) {
+				c.events.give() // we asked for it
+			}
 		default:
 			s.event(p, args)
 		}
@@ -175,6 +196,9 @@ func (c *conn) remove(s *Socket, byServer bool) bool {
 // Closed ends all sockets with the connection.
 func (c *conn) Closed(reason Reason) {
 	c.timer.Stop()
+	if c.partial != nil {
+		c.late.Stop()
+	}
 	c.partial, c.parts = nil, nil
 	c.mu.Lock()
 	sockets := c.sockets
@@ -205,3 +229,6 @@ func (b *bucket) take(now time.Time) bool {
 	b.tokens--
 	return true
 }
+
+// give puts one back.
+func (b *bucket) give() { b.tokens = min(b.burst, b.tokens+1) }

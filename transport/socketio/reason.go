@@ -15,6 +15,7 @@ var (
 	TooManyEvents      = Reason{Code: 4015, Name: "too many events"}
 	TooManyAcks        = Reason{Code: 4016, Name: "too many pending acks"}
 	EventTooLarge      = Reason{Code: 4017, Name: "event too large"}
+	UnfinishedPacket   = Reason{Code: 4018, Name: "unfinished packet"}
 
 	ClientDisconnect = Reason{Code: 4020, Name: "client namespace disconnect"}
 	ServerDisconnect = Reason{Code: 4021, Name: "server namespace disconnect"}

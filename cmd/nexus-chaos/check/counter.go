@@ -13,7 +13,7 @@ import (
 )
 
 // deciding bounds the search for an order of one stretch of operations.
-const deciding = 5 * time.Second
+const deciding = time.Minute
 
 // counter is a hall as its clients should see it: a number that check-ins change, each once, and looks read. An op of
 // several attempts changes it once, at some moment between the first attempt and the answer.

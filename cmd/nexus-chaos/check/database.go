@@ -92,14 +92,16 @@ func judge(table map[string]event, ops []history.Op) []Result {
 }
 
 // Stale checks what the database wrote down of writes and claims since mark: whoever wrote for a grain was the last who had
-// claimed it, and the numbers of a hall's events only rise.
+// claimed it, and the numbers of a hall's events only rise. A process that was killed or frozen is another one than its
+// successor on the same node. Two activations within one process the first question cannot tell apart; but both would number
+// the hall's next event alike, so that not both can be kept, and what one kept of late falls behind.
 func Stale(ctx context.Context, db *pgxpool.Pool, mark int64) ([]Result, error) {
 	var writes, claims int
 	if err := db.QueryRow(ctx, `select (select count(*) from chaos.wrote where n > $1), (select count(*) from chaos.claim)`, mark).Scan(&writes, &claims); err != nil {
 		return nil, err
 	}
-	stale, err := lines(ctx, db, `select format('%s %s/%s by %s, which %s had claimed, epoch %s', what, kind, identity, node, owner, epoch)
-		from chaos.wrote where n > $1 and node is distinct from owner order by n`, mark)
+	stale, err := lines(ctx, db, `select format('%s %s/%s by %s (run %s), which %s (run %s) had claimed, epoch %s', what, kind, identity, node, run, owner, owner_run, epoch)
+		from chaos.wrote where n > $1 and (node, run) is distinct from (owner, owner_run) order by n`, mark)
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +117,13 @@ func Stale(ctx context.Context, db *pgxpool.Pool, mark int64) ([]Result, error) 
 		none("events whose seq or epoch fell", writes, fell),
 		Note("claims of grains so far", "%d", claims),
 	}, nil
+}
+
+// Contested is how many halls have again and again had events written for them by a node that had been replaced.
+func Contested(ctx context.Context, db *pgxpool.Pool) (halls int, err error) {
+	err = db.QueryRow(ctx, `select count(*) from (
+		select from chaos.wrote where what = 'events' and node is distinct from owner group by identity having count(*) >= 5) x`).Scan(&halls)
+	return halls, err
 }
 
 func lines(ctx context.Context, db *pgxpool.Pool, sql string, args ...any) ([]string, error) {
@@ -141,4 +150,43 @@ func Owners(ctx context.Context, db *pgxpool.Pool) (map[string]string, error) {
 	var hall, node string
 	_, err = pgx.ForEachRow(rows, []any{&hall, &node}, func() error { owners[hall] = node; return nil })
 	return owners, err
+}
+
+// Clock is the database's time.
+func Clock(ctx context.Context, db *pgxpool.Pool) (now time.Time, err error) {
+	err = db.QueryRow(ctx, `select clock_timestamp()`).Scan(&now)
+	return now, err
+}
+
+// Move is how grains changed hands: when the first and the last were claimed, counted from a moment, and how long each was
+// nobody's, from its last save to its next claim.
+type Move struct {
+	Grains      int
+	First, Last time.Duration
+	gaps        []time.Duration
+}
+
+// Gap is a quantile of how long a grain was nobody's.
+func (m Move) Gap(q float64) time.Duration { return Quantile(m.gaps, q).Round(time.Millisecond) }
+
+// Moved reads from what the database wrote down how the grains of a kind have changed hands since a moment.
+func Moved(ctx context.Context, db *pgxpool.Pool, kind string, since time.Time) (m Move, err error) {
+	rows, err := db.Query(ctx, `select c.at, w.at from (select identity, max(at) as at from chaos.claim where kind = $1 and at > $2 group by identity) c
+		left join (select identity, max(at) as at from chaos.wrote where kind = $1 and at > $2 group by identity) w using (identity) order by c.at`, kind, since)
+	if err != nil {
+		return m, err
+	}
+	var claimed time.Time
+	var saved *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&claimed, &saved}, func() error {
+		if m.Last = claimed.Sub(since); m.Grains == 0 {
+			m.First = m.Last
+		}
+		m.Grains++
+		if saved != nil {
+			m.gaps = append(m.gaps, claimed.Sub(*saved))
+		}
+		return nil
+	})
+	return m, err
 }

@@ -66,6 +66,18 @@ func TestOneRetry(t *testing.T) {
 	}
 }
 
+func TestAnswered(t *testing.T) {
+	ops := []history.Op{
+		{Kind: history.CheckIn, Outcome: history.OK}, {Kind: history.Refresh, Outcome: history.Failed}, {Kind: history.Edit, Outcome: history.Unknown},
+	}
+	if r := Answered(ops); !r.OK {
+		t.Errorf("blames %v", r.Detail)
+	}
+	if r := Answered(append(ops, history.Op{Kind: history.Rate, Outcome: history.Unknown, Troubles: []string{"a: EOF"}})); r.OK {
+		t.Error("does not miss an answer")
+	}
+}
+
 func TestJitter(t *testing.T) {
 	at := func(seq int64, ms int64) history.Tick {
 		return history.Tick{Client: "c", Connection: 1, Hall: "h", Seq: 1<<30 + seq, At: ms * int64(time.Millisecond)}

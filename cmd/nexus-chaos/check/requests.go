@@ -33,6 +33,18 @@ func OneRetry(ops []history.Op) Result {
 	return r
 }
 
+// Answered checks that nothing that clients insist on was left without an answer.
+func Answered(ops []history.Op) Result {
+	var open []string
+	for _, o := range ops {
+		if o.Outcome == history.Unknown && o.Kind != history.Edit { // which is tried once
+			open = append(open, fmt.Sprintf("%s %s at %v: %d attempts: %v",
+				o.Kind, o.Client, time.Duration(o.Call).Round(time.Millisecond), o.Attempts, o.Troubles[max(0, len(o.Troubles)-3):]))
+		}
+	}
+	return none("requests that were never answered", len(ops), open)
+}
+
 // Troubles sums up what attempts were answered with in place of success.
 func Troubles(ops []history.Op) Result {
 	counts := make(map[string]int)

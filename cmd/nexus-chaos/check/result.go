@@ -14,8 +14,9 @@ type Result struct {
 	Goal     string   `json:"goal"`
 	Measured string   `json:"measured"`
 	OK       bool     `json:"ok"`
-	Note     bool     `json:"note,omitempty"`   // no goal: a figure to know
-	Detail   []string `json:"detail,omitempty"` // the first few cases
+	Note     bool     `json:"note,omitempty"`    // no goal: a figure to know
+	Lasting  bool     `json:"lasting,omitempty"` // a miss has damaged what is kept: no slow machine explains it
+	Detail   []string `json:"detail,omitempty"`  // the first few cases
 }
 
 // The goals that fences stand for.
@@ -42,6 +43,14 @@ func Figure(r Result) Result {
 // Note is a figure without a goal.
 func Note(what, format string, args ...any) Result {
 	return Result{What: what, Measured: fmt.Sprintf(format, args...), OK: true, Note: true}
+}
+
+// Lasting marks results a miss of which lasts, and passes them on.
+func Lasting(rs []Result) []Result {
+	for i := range rs {
+		rs[i].Lasting = true
+	}
+	return rs
 }
 
 // Within is a result whose goal is a bound in time.

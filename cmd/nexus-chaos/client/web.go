@@ -22,6 +22,7 @@ import (
 const (
 	attemptLimit = 2 * time.Second
 	pauseLeast   = 50 * time.Millisecond
+	mustLimit    = time.Minute // for what a trial cannot do without
 )
 
 // Target is where clients send requests: the balancer or a node.
@@ -181,23 +182,29 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// once sends a request that must succeed now, and reads its answer.
-func (w *Web) once(ctx context.Context, r request, out any) error {
+// must sends a request that has to succeed, to one target, and reads its answer. What may pass it waits out, up to a limit.
+func (w *Web) must(ctx context.Context, to Target, r request, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, mustLimit)
+	defer cancel()
 	r.limit = 10 * time.Second
-	a, err := w.send(ctx, w.targets(true)[0], r)
-	if err != nil {
-		return fmt.Errorf("%s %s: %w", r.method, r.path, err)
+	for {
+		a, err := w.send(ctx, to, r)
+		if err == nil && a.status < 300 {
+			return a.decode(out)
+		}
+		if err == nil && !a.uncertain() || !sleep(ctx, 10*pauseLeast) {
+			return fmt.Errorf("%s %s: %s", r.method, r.path, trouble(to, a, err))
+		}
 	}
-	if a.status >= 300 {
-		return fmt.Errorf("%s %s: %d %.300s", r.method, r.path, a.status, a.body)
-	}
-	return a.decode(out)
 }
+
+// first is a target for what no fault is aimed at.
+func (w *Web) first() Target { return w.targets(true)[0] }
 
 // Login logs a demo account in and returns the header that says so.
 func (w *Web) Login(ctx context.Context, name string) (http.Header, error) {
 	var in struct{ Token string }
-	err := w.once(ctx, request{method: "POST", path: "/auth/login", body: credentials(name)}, &in)
+	err := w.must(ctx, w.first(), request{method: "POST", path: "/auth/login", body: credentials(name)}, &in)
 	return http.Header{"Authorization": {"Bearer " + in.Token}}, err
 }
 
@@ -214,7 +221,7 @@ func (w *Web) Keys(ctx context.Context, n int) ([]http.Header, error) {
 	keys := make([]http.Header, n)
 	for i := range keys {
 		var key struct{ Secret string }
-		if err := w.once(ctx, request{
+		if err := w.must(ctx, w.first(), request{
 			method: "POST", path: "/admin/api-keys", header: admin, body: map[string]any{"name": fmt.Sprintf("gate %d", i), "scopes": []string{"mess:checkins"}},
 		}, &key); err != nil {
 			return nil, err
@@ -231,20 +238,13 @@ func (w *Web) Audit(ctx context.Context) (entries, firstBad int64, err error) {
 		return 0, 0, err
 	}
 	var state struct{ Entries, FirstBad int64 }
-	err = w.once(ctx, request{method: "GET", path: "/admin/audit/verify", header: admin}, &state)
+	err = w.must(ctx, w.first(), request{method: "GET", path: "/admin/audit/verify", header: admin}, &state)
 	return state.Entries, state.FirstBad, err
 }
 
 // Occupancy asks one target how many people are in a hall.
 func (w *Web) Occupancy(ctx context.Context, to Target, hall string) (int, error) {
-	a, err := w.send(ctx, to, request{method: "GET", path: "/mess/halls/" + hall + "/live", limit: 10 * time.Second})
-	if err != nil {
-		return 0, err
-	}
 	var live struct{ Occupancy int }
-	if a.status != http.StatusOK {
-		return 0, fmt.Errorf("%s", trouble(to, a, nil))
-	}
-	err = a.decode(&live)
+	err := w.must(ctx, to, request{method: "GET", path: "/mess/halls/" + hall + "/live"}, &live)
 	return live.Occupancy, err
 }

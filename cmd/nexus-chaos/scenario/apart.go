@@ -66,12 +66,23 @@ func split(d time.Duration) func(context.Context, *Trial) error {
 		if err := calm(ctx, d); err != nil {
 			return err
 		}
+		if t.scenario.Unfenced {
+			if err := stage.Await(ctx, hang, "both campuses write for the same halls", t.contested); err != nil {
+				return err
+			}
+		}
 		t.Stage.Split(last, false)
 		if err := t.restart(); err != nil {
 			return err
 		}
 		return t.whole(ctx)
 	}
+}
+
+// contested reports whether the damage is done that a trial without fences is to notice.
+func (t *Trial) contested(ctx context.Context) bool {
+	halls, err := check.Contested(ctx, t.Stage.Postgres.Pool())
+	return err == nil && halls >= len(t.Stage.Halls)/2
 }
 
 // restart ends the three nodes at once and starts them again.

@@ -55,7 +55,7 @@ func quiet(d time.Duration) func(context.Context, *Trial) error {
 		if err := calm(ctx, d); err != nil {
 			return err
 		}
-		t.add(check.Jitter(t.Log.Ticks(), 300*time.Millisecond)...)
+		t.add(check.Jitter(t.Log.Ticks(), t.bound(300*time.Millisecond))...)
 		return nil
 	}
 }
@@ -80,7 +80,7 @@ func kills(times int) func(context.Context, *Trial) error {
 			if err := victim.Kill(); err != nil {
 				return err
 			}
-			for _, r := range t.probe(ctx, t.without(victim), 15*time.Second) {
+			for _, r := range t.probe(ctx, t.without(victim), t.bound(15*time.Second)) {
 				if r.Err != "" {
 					silent = append(silent, fmt.Sprintf("%s after %s was killed: %s", r.Hall, victim.Name, r.Err))
 				}
@@ -102,7 +102,7 @@ func kills(times int) func(context.Context, *Trial) error {
 		t.add(check.Holds("halls that nobody answers for", "0", fmt.Sprint(len(silent), silent), len(silent) == 0),
 			check.Note("halls that a killed node owned", "%d in %d kills", len(took), times),
 			median,
-			check.Within("a killed node's halls answer again, max", check.Quantile(took, 1), 5*time.Second))
+			check.Within("a killed node's halls answer again, max", check.Quantile(took, 1), t.bound(5*time.Second)))
 		return nil
 	}
 }
@@ -119,10 +119,10 @@ func freeze(node int, d time.Duration) func(context.Context, *Trial) error {
 			return err
 		}
 		var slow time.Duration
-		for _, r := range t.probe(ctx, t.without(n), 15*time.Second) {
+		for _, r := range t.probe(ctx, t.without(n), t.bound(15*time.Second)) {
 			slow = max(slow, r.Took)
 		}
-		t.add(check.Within("all halls answer while a node is frozen, max", slow, 5*time.Second))
+		t.add(check.Within("all halls answer while a node is frozen, max", slow, t.bound(5*time.Second)))
 		if err := calm(ctx, d-slow); err != nil {
 			return err
 		}
@@ -135,6 +135,9 @@ func freeze(node int, d time.Duration) func(context.Context, *Trial) error {
 		}
 		t.add(check.Note("whole again after the thaw", "%v", time.Since(thawed).Round(100*time.Millisecond)))
 		ends := n.Exits()[before:]
+		if t.scenario.Patient {
+			ends = slices.Compact(ends) // the machine may have let it stand still once more
+		}
 		t.add(check.Holds("the frozen node ends by itself and comes back as a new one", fmt.Sprintf("status %d once", stage.FrozenStatus),
 			fmt.Sprint("status ", ends), slices.Equal(ends, []int{stage.FrozenStatus})))
 		return calm(ctx, time.Second)

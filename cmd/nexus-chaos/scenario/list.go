@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 
@@ -25,20 +26,27 @@ func rolled(sockets int) client.Size {
 	return size
 }
 
-// Short is what fits into a test: no namespaces, no balancer needed.
+// Short is what fits into a test: no namespaces, no balancer needed. It judges what is kept as strictly as Long, and is patient with the rest.
 func Short() []Scenario {
-	return []Scenario{
-		{Name: "calm", Faults: "none", Size: small, Silence: 2 * time.Second, OneRetry: true, Act: quiet(4 * time.Second)},
-		{Name: "kill", Faults: "kill -9 of a node", Size: small, Silence: 8 * time.Second, Act: kills(1)},
-		{Name: "term", Faults: "SIGTERM to a node, and back", Size: balanced(small), Silence: 5 * time.Second, OneRetry: true, Act: roll(1)},
-		{Name: "stop", Faults: "SIGSTOP of a node for 6 s", Size: small, Silence: 12 * time.Second, Loose: true, Act: freeze(1, 6*time.Second)},
-		{Name: "split", Faults: "a node that does not see the others, 5 s", Size: small, Loose: true, Act: split(5 * time.Second)},
+	return patient(
+		Scenario{Name: "calm", Faults: "none", Size: small, Silence: 2 * time.Second, OneRetry: true, Act: quiet(4 * time.Second)},
+		Scenario{Name: "kill", Faults: "kill -9 of a node", Size: small, Silence: 8 * time.Second, Act: kills(1)},
+		Scenario{Name: "term", Faults: "SIGTERM to a node, and back", Size: balanced(small), Silence: 5 * time.Second, OneRetry: true, Act: roll(1)},
+		Scenario{Name: "stop", Faults: "SIGSTOP of a node for 6 s", Size: small, Silence: 12 * time.Second, Loose: true, Act: freeze(1, 6*time.Second)},
+		Scenario{Name: "split", Faults: "a node that does not see the others, 5 s", Size: small, Loose: true, Act: split(5 * time.Second)},
+	)
+}
+
+func patient(list ...Scenario) []Scenario {
+	for i := range list {
+		list[i].Patient = true
 	}
+	return list
 }
 
 // Unfenced is the trial that must fail: two campuses over one database without fences. It spoils its stage.
 func Unfenced() Scenario {
-	return Scenario{Name: "no-fence", Faults: "fencing off; a node that does not see the others, 5 s", Size: small, Loose: true, Unfenced: true, Act: split(5 * time.Second)}
+	return Scenario{Name: "no-fence", Faults: "fencing off; a node that does not see the others, 5 s", Size: small, Loose: true, Patient: true, Unfenced: true, Act: split(5 * time.Second)}
 }
 
 // Long is everything, with so many sockets in the rolling restart.
@@ -65,6 +73,11 @@ func Long(sockets int) []Scenario {
 			Act: cut(all, 20*time.Second, (*stage.Spaces).Lose, (*stage.Spaces).Keep),
 		},
 		{Name: "eight", Faults: "eight more nodes join at once and leave at once", Size: large, Silence: 8 * time.Second, Act: crowded},
+		{Name: "next", Faults: "a node of the next version joins, sends what the others do not know, and leaves", Size: large, Silence: 3 * time.Second, OneRetry: true, Act: newer(10 * time.Second)},
+		{
+			Name: "ten-thousand", Faults: fmt.Sprintf("a node leaves and comes back, then eight more join at once and leave at once, with %d more live grains", Grains),
+			Size: small, Silence: 12 * time.Second, Grains: true, Act: handOvers,
+		},
 	}
 }
 

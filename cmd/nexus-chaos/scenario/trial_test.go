@@ -33,6 +33,26 @@ func TestReportIsGood(t *testing.T) {
 	}
 }
 
+// TestDamageIsNoFaultOfTheMachine: what is kept and wrong is not tried again until it is right.
+func TestDamageIsNoFaultOfTheMachine(t *testing.T) {
+	met, late, lost := check.Result{OK: true, Lasting: true}, check.Result{What: "late"}, check.Result{What: "lost", Lasting: true}
+	for _, c := range []struct {
+		name    string
+		report  Report
+		damaged bool
+	}{
+		{"all met", Report{Results: []check.Result{met}}, false},
+		{"late", Report{Results: []check.Result{met, late}}, false},
+		{"lost", Report{Results: []check.Result{met, late, lost}}, true},
+		{"lost, and went wrong", Report{Error: "no network", Results: []check.Result{lost}}, true},
+		{"inverse", Report{Inverse: true, Results: []check.Result{lost}}, false},
+	} {
+		if c.report.Damaged() != c.damaged {
+			t.Errorf("%s: damaged is %v", c.name, !c.damaged)
+		}
+	}
+}
+
 func TestPageSaysWhatWasMissed(t *testing.T) {
 	var page strings.Builder
 	Page(&page, []Report{

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/template"
 	"time"
+
+	"nexus/cluster/freeport"
 )
 
 // checkEvery is how often the balancer asks a node whether it is ready; two refusals in a row take it out.
@@ -53,7 +55,7 @@ func openBalancer(dir string, out io.Writer, nodes []*Node) (*Balancer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("haproxy is not installed")
 	}
-	port, err := freePorts(1)
+	port, err := freeport.Row(1)
 	if err != nil {
 		return nil, err
 	}

@@ -1,11 +1,8 @@
 package stage
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -50,7 +47,7 @@ const rules = `table bridge chaos {
 }
 `
 
-const commandLimit = 10 * time.Second
+const commandLimit = time.Minute
 
 // NewSpaces builds the bridge. It fails, having said why, where the kernel or the rights are not enough; the rig must run in
 // a network namespace of its own.
@@ -145,40 +142,4 @@ func (s *Spaces) close() error {
 	}
 	errs = append(errs, run("", "ip", "link", "del", "chaos0"), run("", "nft", "delete", "table", "bridge", "chaos"))
 	return errors.Join(errs...)
-}
-
-// freePorts returns n ports in a row that nobody listens at on loopback, by UDP or TCP.
-func freePorts(n int) (int, error) {
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
-		}
-		first := l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			return 0, err
-		}
-		if rowIsFree(first, n) {
-			return first, nil
-		}
-	}
-	return 0, fmt.Errorf("no %d free ports in a row: %w", n, os.ErrExist)
-}
-
-func rowIsFree(first, n int) bool {
-	for port := first; port < first+n; port++ {
-		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		l, err := net.Listen("tcp", at)
-		if err != nil {
-			return false
-		}
-		u, err := (&net.ListenConfig{}).ListenPacket(context.Background(), "udp", at)
-		if errors.Join(err, l.Close()) != nil {
-			return false
-		}
-		if u.Close() != nil {
-			return false
-		}
-	}
-	return true
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"nexus/cluster/freeport"
 )
 
 // FrozenStatus is the exit status of a node that stood still for too long.
@@ -26,6 +29,8 @@ type Node struct {
 	Database, Redis *Proxy
 
 	number  int
+	binary  string
+	starts  int // of the process, so far
 	gossip  string
 	log     *os.File
 	process process
@@ -34,11 +39,11 @@ type Node struct {
 // web asks nodes about themselves.
 var web = &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 
-func (s *Stage) newNode(number int) (_ *Node, err error) {
-	n := &Node{Name: "node" + strconv.Itoa(number), number: number}
+func (s *Stage) newNode(number int, binary string) (_ *Node, err error) {
+	n := &Node{Name: "node" + strconv.Itoa(number), number: number, binary: binary}
 	host, first := s.network.host(number), 4000
 	if s.Spaces == nil {
-		if first, err = freePorts(3); err != nil {
+		if first, err = freeport.Row(3); err != nil {
 			return nil, err
 		}
 	}
@@ -66,16 +71,17 @@ func (s *Stage) newNode(number int) (_ *Node, err error) {
 	return n, nil
 }
 
-// nodeCommand runs the node at its place, with the seeds of now.
+// nodeCommand runs the node at its place, with the seeds of now. Its connections to PostgreSQL tell one run of it from the next.
 func (s *Stage) nodeCommand(n *Node, addr string) *exec.Cmd {
-	cmd := s.network.inside(n.number, s.options.Binary, []string{"serve"})
+	n.starts++
+	cmd := s.network.inside(n.number, n.binary, []string{"serve"})
 	cmd.Env = append(environment(),
 		"NEXUS_ENV=development", "NEXUS_DEMO=false", "NEXUS_LOG_FORMAT=json", "NEXUS_LOG_LEVEL=info",
 		"NEXUS_ADDR="+addr, "NEXUS_DATA_DIR="+filepath.Join(s.dir, n.Name),
 		"NEXUS_CLUSTER_BIND="+n.gossip, "NEXUS_CLUSTER_SEEDS="+strings.Join(s.seedsOf(n), ","),
-		"NEXUS_DATABASE_URL=postgres://"+n.Name+"@"+n.Database.Addr()+"/nexus?sslmode=disable", "NEXUS_DATABASE_CONNS=8",
+		"NEXUS_DATABASE_URL=postgres://"+n.Name+"@"+n.Database.Addr()+"/nexus?sslmode=disable&options=-cchaos.run%3D"+strconv.Itoa(n.starts), "NEXUS_DATABASE_CONNS=8",
 		"NEXUS_JWT_SECRET=of-a-trial-alone-and-known-to-everybody", "NEXUS_TRUSTED_PROXIES=127.0.0.0/8,10.77.0.0/24",
-		"NEXUS_FLOOD_RATE=100000",
+		"NEXUS_FLOOD_RATE=100000", "CHAOS_GRAINS="+strconv.Itoa(s.options.Grains),
 		"NEXUS_DRAIN_DELAY="+drainDelay.String(), "NEXUS_DRAIN_SPREAD="+s.options.DrainSpread.String(),
 	)
 	if n.Redis != nil {
@@ -146,6 +152,23 @@ func (n *Node) Metric(ctx context.Context, name string) (float64, error) {
 		}
 	}
 	return 0, fmt.Errorf("%s has no metric %s (status %d)", n.Name, name, status)
+}
+
+// Logged counts the lines that the node has logged with a text in them.
+func (n *Node) Logged(text string) (lines int, err error) {
+	f, err := os.Open(n.log.Name())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	in := bufio.NewScanner(f)
+	in.Buffer(nil, 1<<20)
+	for in.Scan() {
+		if strings.Contains(in.Text(), text) {
+			lines++
+		}
+	}
+	return lines, in.Err()
 }
 
 func get(ctx context.Context, url string) (status int, body string, err error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"sync"
 	"syscall"
@@ -91,7 +92,8 @@ func (p *process) signal(sig syscall.Signal, wanted bool) (gone <-chan struct{},
 		return p.gone, nil
 	default:
 	}
-	if err := p.cmd.Process.Signal(sig); err != nil {
+	// It may have ended a moment ago, which its waiter is about to tell.
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return p.gone, fmt.Errorf("signal %s: %w", p.name, err)
 	}
 	return p.gone, nil

@@ -83,13 +83,3 @@ func TestWhatDoesNotEndIsKilled(t *testing.T) {
 		t.Error("nobody hears that it had to be killed")
 	}
 }
-
-func TestFreePortsAreFree(t *testing.T) {
-	first, err := freePorts(3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !rowIsFree(first, 3) {
-		t.Errorf("%d and the next two are taken", first)
-	}
-}

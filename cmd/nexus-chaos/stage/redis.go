@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"nexus/cluster/freeport"
 )
 
 // Redis is a Redis that keeps nothing on disk.
@@ -29,7 +31,7 @@ func openRedis(binary string, out io.Writer) (*Redis, string, error) {
 	if err != nil {
 		return nil, "redis-server is not installed", nil
 	}
-	port, err := freePorts(1)
+	port, err := freeport.Row(1)
 	if err != nil {
 		return nil, "", err
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,14 @@ import (
 // endLimit bounds the orderly end of a node.
 const endLimit = 75 * time.Second
 
+// openLimit bounds each step of the way to a campus that is whole. No goal depends on it.
+const openLimit = 2 * time.Minute
+
 // Options describe a stage.
 type Options struct {
 	Binary      string        // nexus
+	Next        string        // nexus of the next version
+	Grains      int           // of the next version's own kind, which its nodes keep alive
 	Out         string        // folder of logs
 	Nodes       int           // that run from the beginning
 	Halls       int           // mess halls, three of them the demo campus's
@@ -44,6 +50,7 @@ type Stage struct {
 	options Options
 	dir     string
 	network network
+	made    int                 // nodes, so far
 	split   map[string][]string // seeds of a node that is to see others than usual
 	log     *os.File
 }
@@ -89,18 +96,18 @@ func Open(ctx context.Context, o Options) (_ *Stage, err error) {
 			return nil, err
 		}
 	}
-	if err := s.Whole(ctx, len(s.Nodes), 30*time.Second); err != nil {
+	if err := s.Whole(ctx, len(s.Nodes), openLimit); err != nil {
 		return nil, err
 	}
-	if err := Await(ctx, 5*time.Second, "the balancer answers for the nodes, see others.log", s.balances); err != nil {
+	if err := Await(ctx, openLimit, "the balancer answers for the nodes, see others.log", s.balances); err != nil {
 		return nil, err
 	}
-	return s, s.settle(ctx)
+	return s, s.Settle(ctx)
 }
 
-// settle waits until the grains have found their places: until nobody has claimed one for a while.
-func (s *Stage) settle(ctx context.Context) error {
-	return Await(ctx, 30*time.Second, "nobody claims grains any more", func(ctx context.Context) (calm bool) {
+// Settle waits until the grains have found their places: until nobody has claimed one for a while.
+func (s *Stage) Settle(ctx context.Context) error {
+	return Await(ctx, openLimit, "nobody claims grains any more", func(ctx context.Context) (calm bool) {
 		err := s.Postgres.pool.QueryRow(ctx, `select max(at) < clock_timestamp() - interval '3 s' from chaos.claim`).Scan(&calm)
 		return err == nil && calm
 	})
@@ -168,13 +175,25 @@ func (s *Stage) makeRole(name string) error {
 }
 
 // Add makes one more node, which is not started.
-func (s *Stage) Add() (*Node, error) {
-	n, err := s.newNode(len(s.Nodes) + 1)
+func (s *Stage) Add() (*Node, error) { return s.add(s.options.Binary) }
+
+// AddNext makes one more node, of the next version, which is not started.
+func (s *Stage) AddNext() (*Node, error) { return s.add(s.options.Next) }
+
+func (s *Stage) add(binary string) (*Node, error) {
+	s.made++
+	n, err := s.newNode(s.made, binary)
 	if err != nil {
 		return nil, err
 	}
 	s.Nodes = append(s.Nodes, n)
 	return n, nil
+}
+
+// Remove ends a node and forgets it.
+func (s *Stage) Remove(n *Node) error {
+	s.Nodes = slices.DeleteFunc(s.Nodes, func(x *Node) bool { return x == n })
+	return n.close()
 }
 
 // Split has a node look for nobody when it starts next, or for all as usual.

@@ -2,21 +2,23 @@ package stage
 
 import "context"
 
-// witness has the database itself write down who claims a grain and who writes for it, by the role of the connection: so
-// the proof does not rest on what nodes say of themselves. While a grain's row is locked by a write nobody can claim it, so
-// that the owner that a write finds is the one at its commit.
+// witness has the database itself write down who claims a grain and who writes for it, by the role of the connection and
+// by the run of the process that made it: so the proof does not rest on what nodes say of themselves. While a grain's row
+// is locked by a write nobody can claim it, so that the owner that a write finds is the one at its commit.
 const witness = `
 create schema chaos;
+create function chaos.run() returns text language sql volatile as $$ select coalesce(current_setting('chaos.run', true), '') $$;
 create table chaos.fence (raised boolean not null);
 insert into chaos.fence values (true);
 create table chaos.claim (
 	n bigint generated always as identity primary key, kind text not null, identity text not null,
-	epoch bigint not null, node text not null, at timestamptz not null default clock_timestamp()
+	epoch bigint not null, node text not null, run text not null default chaos.run(), at timestamptz not null default clock_timestamp()
 );
 create index claim_grain_idx on chaos.claim (kind, identity, n desc);
 create table chaos.wrote (
 	n bigint generated always as identity primary key, kind text not null, identity text not null, what text not null,
-	first bigint, last bigint, events bigint, node text not null, owner text, epoch bigint, at timestamptz not null default clock_timestamp()
+	first bigint, last bigint, events bigint, node text not null, run text not null default chaos.run(),
+	owner text, owner_run text, epoch bigint, at timestamptz not null default clock_timestamp()
 );
 
 create function chaos.owner(k text, i text) returns chaos.claim language sql volatile as
@@ -37,7 +39,8 @@ create trigger chaos_claimed before update on grain_snapshot for each row
 create function chaos.saved() returns trigger language plpgsql as $$
 declare o chaos.claim := chaos.owner(new.kind, new.identity);
 begin
-	insert into chaos.wrote (kind, identity, what, node, owner, epoch) values (new.kind, new.identity, 'snapshot', session_user, o.node, o.epoch);
+	insert into chaos.wrote (kind, identity, what, node, owner, owner_run, epoch)
+	values (new.kind, new.identity, 'snapshot', session_user, o.node, o.run, o.epoch);
 	return null;
 end $$;
 create trigger chaos_saved after update on grain_snapshot for each row
@@ -45,8 +48,8 @@ create trigger chaos_saved after update on grain_snapshot for each row
 
 create function chaos.recorded() returns trigger language plpgsql as $$
 begin
-	insert into chaos.wrote (kind, identity, what, first, last, events, node, owner, epoch)
-	select 'mess', e.hall_id, 'events', e.first, e.last, e.events, session_user, o.node, o.epoch
+	insert into chaos.wrote (kind, identity, what, first, last, events, node, owner, owner_run, epoch)
+	select 'mess', e.hall_id, 'events', e.first, e.last, e.events, session_user, o.node, o.run, o.epoch
 	from (select hall_id::text, min(seq) as first, max(seq) as last, count(*) as events from new_events group by hall_id) e
 	cross join lateral chaos.owner('mess', e.hall_id) o;
 	return null;

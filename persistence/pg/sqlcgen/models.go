@@ -83,6 +83,26 @@ type Avatar struct {
 	Jpeg   []byte
 }
 
+type CapAlert struct {
+	Identifier  string
+	Sender      string
+	Sent        time.Time
+	Status      string
+	MsgType     string
+	Reference   *string
+	Category    string
+	Event       string
+	Urgency     string
+	Severity    string
+	Certainty   string
+	Headline    string
+	Description string
+	Instruction string
+	Area        string
+	Expires     time.Time
+	CreatedBy   string
+}
+
 type CrowdEvent struct {
 	Source        string
 	SourceEventID string
@@ -117,12 +137,29 @@ type DishAllergen struct {
 	Allergen string
 }
 
+type DutyShift struct {
+	ID       string
+	UserID   string
+	StartsAt time.Time
+	EndsAt   time.Time
+}
+
 type EmergencyContact struct {
 	UserID  string
 	Rank    int16
 	Name    string
 	Channel string
 	Address string
+}
+
+type EscalationPolicy struct {
+	ID           string
+	Name         string
+	IsDefault    bool
+	Steps        []byte
+	EverySeconds int32
+	MoveSeconds  int32
+	Version      int64
 }
 
 type GrainSnapshot struct {
@@ -198,10 +235,158 @@ type Profile struct {
 	Version    int64
 }
 
+type PushSubscription struct {
+	Endpoint  string
+	UserID    string
+	P256dh    string
+	Auth      string
+	CreatedAt time.Time
+}
+
 type RetentionRule struct {
 	Entity string
 	Keep   pgtype.Interval
 	Action string
+}
+
+type SafetyCursor struct {
+	Stream string
+	Device string
+	Seq    int64
+	At     time.Time
+}
+
+type SafetyDelivery struct {
+	Stream         string
+	Seq            int64
+	Kind           string
+	IncidentID     *string
+	EventSeq       *int64
+	Alert          *string
+	Masked         bool
+	CommittedAt    time.Time
+	SentAt         *time.Time
+	DeliveredAt    *time.Time
+	AcknowledgedAt *time.Time
+}
+
+type SafetyPage struct {
+	ID         string
+	IncidentID string
+	EventSeq   int64
+	Channel    string
+	Address    string
+	UserID     *string
+	State      string
+	Attempts   int32
+	NextAt     time.Time
+	SentAt     *time.Time
+	LastError  string
+}
+
+type SafetyPin struct {
+	UserID     string
+	PinHash    string
+	DuressHash string
+	ChangedAt  time.Time
+}
+
+type SafetyStream struct {
+	Stream  string
+	LastSeq int64
+}
+
+type SafetyTimer struct {
+	ID         string
+	UserID     string
+	Note       string
+	Category   string
+	DueAt      time.Time
+	State      string
+	IncidentID *string
+	Version    int64
+	CreatedAt  time.Time
+}
+
+type SosEvent struct {
+	IncidentID string
+	Seq        int64
+	At         time.Time
+	Actor      *string
+	Kind       string
+	Data       []byte
+	PrevHash   []byte
+	Hash       []byte
+}
+
+type SosIncident struct {
+	ID          string
+	UserID      string
+	Category    string
+	Silent      bool
+	Drill       bool
+	Duress      bool
+	State       string
+	RaisedAt    time.Time
+	CancelUntil time.Time
+	AckedAt     *time.Time
+	OnSceneAt   *time.Time
+	ClosedAt    *time.Time
+	NextAt      *time.Time
+	LastSeq     int64
+	HeadHash    []byte
+}
+
+type SosLocation struct {
+	IncidentID string
+	ClientSeq  int64
+	At         time.Time
+	Lat        float64
+	Lng        float64
+	Accuracy   *float32
+	Battery    *int16
+	StoredAt   time.Time
+}
+
+type SosMessage struct {
+	IncidentID  string
+	Sender      string
+	ClientMsgID string
+	Seq         int64
+}
+
+type SosPress struct {
+	UserID     string
+	ClientKey  string
+	IncidentID string
+	Seq        int64
+}
+
+type SosResponder struct {
+	IncidentID string
+	UserID     string
+	State      string
+	Since      time.Time
+}
+
+type SosView struct {
+	ID          string
+	UserID      string
+	Category    string
+	Silent      bool
+	Drill       bool
+	Duress      bool
+	State       string
+	RaisedAt    time.Time
+	CancelUntil time.Time
+	AckedAt     *time.Time
+	OnSceneAt   *time.Time
+	ClosedAt    *time.Time
+	NextAt      *time.Time
+	LastSeq     int64
+	HeadHash    []byte
+	Responders  []byte
+	Location    []byte
 }
 
 type UserRole struct {

@@ -29,6 +29,7 @@ type Problem struct {
 	Detail    string             `json:"detail" doc:"What is wrong, in words for a person"`
 	Code      nexus.Code         `json:"code" doc:"What is wrong, for a program"`
 	Words     string             `json:"error" doc:"The same words as detail"`
+	State     string             `json:"state,omitempty" doc:"With state_conflict: the state that things are in"`
 	Fields    []nexus.FieldError `json:"errors,omitempty" doc:"The wrong fields of the input"`
 	RequestID string             `json:"requestId" doc:"Finds the request in the server's log"`
 
@@ -67,6 +68,7 @@ func From(err error) *Problem {
 		return New(http.StatusServiceUnavailable, nexus.Unavailable, "please try again").After(time.Second)
 	}
 	p = New(Status(code), code, e.Message, e.Fields...)
+	p.State = e.State
 	if code == nexus.Unavailable {
 		p.retryAfter = time.Second
 	}
@@ -98,7 +100,7 @@ func Status(c nexus.Code) int {
 		return http.StatusForbidden
 	case nexus.NotFound:
 		return http.StatusNotFound
-	case nexus.Conflict:
+	case nexus.Conflict, nexus.StateConflict:
 		return http.StatusConflict
 	case nexus.Stale:
 		return http.StatusPreconditionFailed

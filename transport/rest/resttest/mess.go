@@ -320,3 +320,12 @@ func (m *Mess) Publish(topic, namespace, event, slot string, payload any) {
 	defer m.mu.Unlock()
 	m.Published = append(m.Published, Published{topic, namespace, event, slot, payload})
 }
+
+// News notes the streams, each as an event without a name.
+func (m *Mess) News(streams ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range streams {
+		m.Published = append(m.Published, Published{Topic: s})
+	}
+}
