@@ -63,8 +63,8 @@ gen-check: $(SQLC) $(PROTOC_GEN_GO)
 
 unit:
 	@echo "== unit tests"
-	@deploy/dev/need.sh postgres redis
-	@go test -race -shuffle=on -timeout 10m $$(go list ./... | grep -v '^nexus/$(E2E)')
+	@deploy/dev/need.sh postgres redis xmllint
+	@go test -race -shuffle=on -timeout 20m $$(go list ./... | grep -v '^nexus/$(E2E)')
 
 fuzz:
 	@echo "== fuzz, $(FUZZTIME) each"
@@ -77,7 +77,7 @@ fuzz:
 e2e: $(E2E)/node_modules ## The real binary, seen by the official socket.io-client
 	@echo "== end to end"
 	@deploy/dev/need.sh postgres redis node curl
-	@go test -race -count=1 -timeout 10m ./$(E2E)/...
+	@go test -race -count=1 -timeout 20m ./$(E2E)/...
 
 $(E2E)/node_modules: $(E2E)/package-lock.json
 	@deploy/dev/need.sh node

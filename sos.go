@@ -255,7 +255,8 @@ type OutPage struct {
 	ID       string
 	Channel  PagedChannel
 	Address  string
-	Attempts int
+	Push     *PushSubscription // for ChannelPush
+	Attempts int               // this one included
 	Incident Incident
 	Name     string // of the person in need
 	EventSeq int64

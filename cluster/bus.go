@@ -34,8 +34,9 @@ const busName = "bus"
 
 // bus is a node's part in what all nodes' sockets are told.
 //
-// A broadcast goes to this node's hub at once. It goes to the others by the carrier, if there is one, and by a message to
-// each of those that do not say that they can be reached so, and to all when the carrier reached fewer than it should.
+// A broadcast goes to this node's hub at once. One in a slot, which the next makes good, goes to the others by the carrier, if there is
+// one, and by a message to each of those that do not say that they can be reached so, and to all when the carrier reached fewer than
+// it should. One that counts goes by messages alone: a carrier may have lost a subscriber without knowing, and may hang.
 type bus struct {
 	hub     atomic.Pointer[func(*grain.Broadcast)]
 	seq     atomic.Uint64
@@ -61,7 +62,7 @@ func (n *Node) Publish(b *grain.Broadcast) {
 	for _, m := range n.membership.snapshot() {
 		switch {
 		case m.ID == n.id:
-		case m.Carried && n.cfg.Carrier != nil:
+		case m.Carried && n.cfg.Carrier != nil && b.GetSlot() != "":
 			carried = append(carried, m)
 		default:
 			others = append(others, m)
@@ -88,11 +89,6 @@ func (n *Node) Publish(b *grain.Broadcast) {
 			return
 		}
 		n.bus.metrics.sent.WithLabelValues(n.cfg.Carrier.Name()).Inc()
-		// Redis counts a subscriber that it has lost without knowing. What a newer broadcast makes good may be missed by it;
-		// what each counts goes by messages too, and whoever hears it twice takes it once.
-		if b.GetSlot() == "" {
-			n.send(carried, cast)
-		}
 	})
 }
 

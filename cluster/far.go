@@ -1,12 +1,12 @@
 package cluster
 
 import (
-	"bytes"
+	"encoding/binary"
 	"fmt"
 	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"google.golang.org/protobuf/encoding/protodelim"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -82,11 +82,13 @@ func letter(to, sender *actor.PID, message any) ([]byte, error) {
 // frame is a message as it stands on a connection. Only texts that are not UTF-8 cannot be marshalled, and there are
 // none in what this package makes.
 func frame(m proto.Message) []byte {
-	var b bytes.Buffer
-	if _, err := protodelim.MarshalTo(&b, m); err != nil {
+	size := proto.Size(m)
+	b := protowire.AppendVarint(make([]byte, 0, binary.MaxVarintLen32+size), uint64(size)) // as protodelim reads it
+	b, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend(b, m)
+	if err != nil {
 		panic(fmt.Sprintf("marshal %T: %v", m, err))
 	}
-	return b.Bytes()
+	return b
 }
 
 // beat shows that a connection lives. It is made at its first use: the package's messages are not ready before.

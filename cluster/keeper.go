@@ -71,6 +71,8 @@ func (n *Node) rouse(ctx context.Context, k Keep) bool {
 	var (
 		all     sync.WaitGroup
 		missing atomic.Bool
+		failed  atomic.Int64
+		last    atomic.Pointer[error]
 	)
 	slots := make(chan struct{}, rouseAtOnce)
 	for _, id := range ids {
@@ -78,16 +80,23 @@ func (n *Node) rouse(ctx context.Context, k Keep) bool {
 			continue
 		}
 		slots <- struct{}{}
+		if ctx.Err() != nil { // so many that they take more than a round
+			break
+		}
 		all.Go(func() {
 			defer func() { <-slots }()
 			switch _, err := n.Locate(ctx, grain.Ref{Kind: k.Kind, ID: id}); {
 			case errors.Is(err, grain.ErrGone):
 				missing.Store(true)
 			case err != nil:
-				n.cfg.Log.Warn("keeper cannot wake grain", "kind", k.Kind, "grain", id, "err", err)
+				failed.Add(1)
+				last.Store(&err)
 			}
 		})
 	}
 	all.Wait()
-	return !missing.Load()
+	if err := last.Load(); err != nil { // one line, however many
+		n.cfg.Log.Warn("keeper cannot wake grains", "kind", k.Kind, "grains", failed.Load(), "err", *err)
+	}
+	return !missing.Load() && ctx.Err() == nil
 }

@@ -149,7 +149,9 @@ func (n *Node) connect() (err error) {
 
 // host starts the placement of grains on this node.
 func (n *Node) host() (err error) {
-	env := grain.Env{Store: n.cfg.Store, Bus: n, Log: n.cfg.Log, Metrics: grain.NewMetrics(n.cfg.Registry)}
+	env := grain.Env{
+		Store: n.cfg.Store, Bus: n, Log: n.cfg.Log, Metrics: grain.NewMetrics(n.cfg.Registry), Loads: make(chan struct{}, loadAtOnce),
+	}
 	kinds := make(map[string]grain.Kind, len(n.cfg.Kinds))
 	for _, k := range n.cfg.Kinds {
 		kinds[k.Name] = k

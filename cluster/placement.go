@@ -21,6 +21,8 @@ const (
 	yieldTimeout = time.Second
 	// yieldedFor is how long a node that gave a grain up does not take it again on the word of its own, older ring.
 	yieldedFor = time.Second
+	// loadAtOnce is how many grains a node claims and loads side by side: more would only wait for the same connections.
+	loadAtOnce = 32
 	// handOversKept is how many hand-overs operators can look back at.
 	handOversKept = 16
 )

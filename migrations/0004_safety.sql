@@ -101,7 +101,7 @@ create table sos_location (
     at          timestamptz not null,
     lat         double precision not null check (lat between -90 and 90),
     lng         double precision not null check (lng between -180 and 180),
-    accuracy    real check (accuracy >= 0),
+    accuracy    double precision check (accuracy between 0 and 10000000), -- metres
     battery     smallint check (battery between 0 and 100),
     stored_at   timestamptz not null default now(),
     primary key (incident_id, client_seq)

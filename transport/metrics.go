@@ -10,6 +10,9 @@ import (
 	"github.com/valyala/fasthttp/fasthttpadaptor"
 )
 
+// scrapers is how many may read the metrics at once, from whatever addresses.
+const scrapers = 32
+
 // metrics counts requests by route template, so that ids never become labels.
 type metrics struct {
 	requests *prometheus.HistogramVec
@@ -22,7 +25,7 @@ func newMetrics(r *prometheus.Registry) metrics {
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 15},
 	}, []string{"method", "route", "status"})}
 	r.MustRegister(m.requests)
-	serve := fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(r, promhttp.HandlerOpts{}))
+	serve := fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(r, promhttp.HandlerOpts{MaxRequestsInFlight: scrapers}))
 	m.handler = func(c *fiber.Ctx) error {
 		serve(c.Context())
 		return nil

@@ -146,16 +146,22 @@ func encodings(c *fiber.Ctx) error {
 }
 
 // flood holds each address to what a whole campus behind one of them may ask, before anything is
-// computed for it. Health and metrics are for the balancer and stay open.
+// computed for it. Health is for the balancer and costs nothing: it stays open.
 func (s *Server) flood(c *fiber.Ctx) error {
-	switch c.Path() {
-	case "/healthz", "/readyz", "/metrics":
+	var d limit.Decision
+	switch o := rest.OriginOf(c.UserContext()); {
+	case c.Path() == "/healthz", c.Path() == "/readyz":
 		return c.Next()
-	}
-	if rest.OriginOf(c.UserContext()).Relayed {
+	case c.Path() == "/metrics":
+		if o.IP.IsLoopback() { // this machine's own
+			return c.Next()
+		}
+		d = s.Limiter.Allow(c.UserContext(), "metrics:"+limit.Household(o.IP), scrapes)
+	case o.Relayed:
 		return c.Next() // the node where it came in has counted it
+	default:
+		d = s.admit(c)
 	}
-	d := s.admit(c)
 	for name, value := range d.Headers() {
 		c.Set(name, value)
 	}
@@ -164,6 +170,10 @@ func (s *Server) flood(c *fiber.Ctx) error {
 	}
 	return c.Next()
 }
+
+// scrapes is how often one address may read the metrics, each time of which costs milliseconds and 100 KB: some Prometheus servers
+// behind one address, and nobody who does nothing else.
+var scrapes = limit.Rule{Rate: 2, Burst: 20}
 
 // newDevices is how often an address that is over its bound may still show API keys not seen before: few enough to
 // be looked up without harm, so that guessing is worth nothing, and enough for every gate of a campus to become known.

@@ -52,6 +52,10 @@ type Options struct {
 	// Relayed returns the address of the client for whom another node passed this request on, having counted it. Nil: none does.
 	Relayed func(*fiber.Ctx) (ip netip.Addr, ok bool)
 
+	// Signed says, from memory alone, whether an access token is ours and has not run out: others may send no more to the route
+	// of pictures than elsewhere. Nil: they may.
+	Signed func(token string) bool
+
 	// Device says whose API key this is, from memory alone: a device does not pay for what others do at
 	// its address. Nil: there are no devices.
 	Device func(key string) (nexus.KeyID, bool)
@@ -85,7 +89,7 @@ func New(o Options) *Server {
 		DisablePreParseMultipartForm: true,
 		ErrorHandler:                 s.answer,
 	})
-	s.app.Server().HeaderReceived = perRoute
+	s.app.Server().HeaderReceived = s.perRoute
 	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
 	s.app.Server().NoDefaultServerHeader = true
 	s.app.Use(s.origin, s.observe, s.recover, headers, s.cors, s.awake, encodings, s.flood)
@@ -98,10 +102,12 @@ func New(o Options) *Server {
 // App is where routes are mounted before Open.
 func (s *Server) App() *fiber.App { return s.app }
 
-// perRoute gives pictures more room and time, before their body is read.
-func perRoute(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+// perRoute gives pictures more room and time, before their body is read: those of people alone whom we gave a token, for the room
+// is taken before anybody is asked who that is.
+func (s *Server) perRoute(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
-	if path == rest.Base+"/profile/photo" {
+	_, token, _ := strings.Cut(string(h.Peek(fiber.HeaderAuthorization)), " ")
+	if path == rest.Base+"/profile/photo" && (s.Signed == nil || s.Signed(strings.TrimSpace(token))) {
 		return fasthttp.RequestConfig{MaxRequestBodySize: photoLimit, ReadTimeout: photoTimeout}
 	}
 	return fasthttp.RequestConfig{}

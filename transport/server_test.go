@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func raw(t *testing.T, h *resttest.House, request string) (*http.Response, strin
 	defer conn.Close() //nolint:errcheck // the answer was read
 	// The server may answer and hang up before it has read all.
 	go io.WriteString(conn, request) //nolint:errcheck // see above
-	if err := conn.SetReadDeadline(time.Now().Add(15 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -254,7 +255,7 @@ func TestForwardedForIsBelievedFromTrustedProxiesAlone(t *testing.T) {
 }
 
 func TestLimitsHoldStrangersUsersAndFloods(t *testing.T) {
-	two := limit.Rule{Rate: 0.1, Burst: 2}
+	two := limit.Rule{Rate: 0.0001, Burst: 2} // one more in hours
 	for name, c := range map[string]struct {
 		path   string
 		change func(*resttest.Config)
@@ -274,7 +275,8 @@ func TestLimitsHoldStrangersUsersAndFloods(t *testing.T) {
 			if r.Status != want || r.Header.Get("RateLimit-Limit") != "2" || r.Header.Get("RateLimit-Remaining") != fmt.Sprint(max(0, 1-i)) {
 				t.Errorf("%s %d: %d %v", name, i, r.Status, r.Header)
 			}
-			if want == 429 && (r.Header.Get("Retry-After") != "10" || r.JSON()["code"] != "rate_limited") {
+			after, _ := strconv.Atoi(r.Header.Get("Retry-After")) // less what the calls took
+			if want == 429 && (after < 9000 || after > 10_000 || r.JSON()["code"] != "rate_limited") {
 				t.Errorf("%s: %v %s", name, r.Header, r.Body)
 			}
 		}
@@ -316,7 +318,7 @@ func TestADeviceDoesNotPayForItsAddress(t *testing.T) {
 }
 
 func TestGuessedTokensCountAsAStrangers(t *testing.T) {
-	h := resttest.New(t, func(o *resttest.Config) { o.Limits.Stranger = limit.Rule{Rate: 0.1, Burst: 2} })
+	h := resttest.New(t, func(o *resttest.Config) { o.Limits.Stranger = limit.Rule{Rate: 0.001, Burst: 2} })
 	for _, want := range []int{401, 401, 429} {
 		if r := h.Call("GET", "/api/v1/auth/session", nil, "X-Api-Key", "nxk_guess"); r.Status != want {
 			t.Errorf("%d, want %d", r.Status, want)

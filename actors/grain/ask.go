@@ -91,7 +91,7 @@ func (r *reply) attempt(ctx context.Context, d Directory, to Ref, msg proto.Mess
 // node ends with ErrGone after a while.
 func Attempt(ctx context.Context, system *actor.ActorSystem, address string) (context.Context, context.CancelFunc) {
 	if address == system.Address() {
-		return context.WithCancel(ctx)
+		return ctx, func() {}
 	}
 	return context.WithTimeoutCause(ctx, attempt, ErrGone)
 }

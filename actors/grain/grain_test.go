@@ -291,17 +291,3 @@ func TestIdleGrainIsSavedAndLeavesUnlessBusy(t *testing.T) {
 		mustAdd(t, node, "idle", 0, 2)
 	})
 }
-
-func BenchmarkAskLocal(b *testing.B) {
-	store := graintest.NewStore()
-	node := graintest.NewNode(b, store, counterKind(store, nil))
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := add(b.Context(), node, "a", 1); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
-}

@@ -24,6 +24,9 @@ type Env struct {
 	Metrics *Metrics
 	// Timeout bounds a claim with its load, one job of Work, and a last save. 2 s if zero.
 	Timeout time.Duration
+	// Loads bounds by its capacity how many activations are claimed and loaded at once: with thousands on their way here each
+	// would wait for a connection until its time is over, and all would begin again. Nil: no bound.
+	Loads chan struct{}
 }
 
 // Props returns how to spawn an activation of the grain. The caller sees to it that one at a time is
@@ -126,9 +129,7 @@ func (h *host) start(ac actor.Context) {
 	h.timers = scheduler.NewTimerScheduler(ac.ActorSystem().Root)
 	h.cancel = make(map[any]scheduler.CancelFunc)
 	h.env.Metrics.started(h.kind.Name)
-	ctx, cancel := context.WithTimeout(context.Background(), h.env.Timeout)
-	defer cancel()
-	h.failed = h.load(ctx)
+	h.failed = h.inTurn(h.load)
 	h.env.Metrics.loaded(h.kind.Name, time.Since(began), h.failed)
 	if h.failed != nil {
 		h.ctx.Log.Warn("activation failed", "err", h.failed)
@@ -140,6 +141,17 @@ func (h *host) start(ac actor.Context) {
 	if h.kind.Idle > 0 {
 		h.schedule(ac, h.kind.Idle, &idle{})
 	}
+}
+
+// inTurn loads when it is this activation's turn; what keeps nothing has no turn to wait for. The time for it begins then.
+func (h *host) inTurn(load func(context.Context) error) error {
+	if h.env.Loads != nil && !h.kind.Volatile {
+		h.env.Loads <- struct{}{} // every load is bounded in time, and so is this
+		defer func() { <-h.env.Loads }()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), h.env.Timeout)
+	defer cancel()
+	return load(ctx)
 }
 
 func (h *host) load(ctx context.Context) (err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -332,6 +333,63 @@ func TestSendToNobodyIsNotHeardOf(t *testing.T) {
 		mustAdd(t, node, "a", 1, 0)
 		synctest.Wait()
 		did.want(t, "*wrapperspb.Int64Value")
+	})
+}
+
+// slowStore takes a second for each claim, and notes how many are under way.
+type slowStore struct {
+	*graintest.Store
+
+	mu             sync.Mutex
+	now, most, all int
+}
+
+func (s *slowStore) add(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now += n
+	s.most, s.all = max(s.most, s.now), s.all+max(n, 0)
+}
+
+// Claim implements grain.Store.
+func (s *slowStore) Claim(ctx context.Context, kind, id string) (nexus.Fence, nexus.Snapshot, error) {
+	s.add(1)
+	defer s.add(-1)
+	select {
+	case <-time.After(time.Second):
+		return s.Store.Claim(ctx, kind, id)
+	case <-ctx.Done():
+		return nexus.Fence{}, nexus.Snapshot{}, ctx.Err()
+	}
+}
+
+// TestManyActivationsTakeTurns has more grains come at once than can be claimed within the time for one: each waits for its
+// turn, and none has to begin again.
+func TestManyActivationsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const grains, turns = 40, 4
+		store := &slowStore{Store: graintest.NewStore()}
+		node := graintest.NewNode(t, store.Store)
+		env := grain.Env{Store: store, Log: quiet, Metrics: grain.NewMetrics(prometheus.NewRegistry()), Loads: make(chan struct{}, turns)}
+		root := node.System().Root
+		var pids []*actor.PID
+		for i := range grains {
+			pids = append(pids, root.Spawn(grain.Props(counterKind(store.Store, nil), strconv.Itoa(i), env)))
+		}
+		time.Sleep(grains / turns * time.Second)
+		for _, pid := range pids {
+			if _, err := grain.Request(t.Context(), node.System(), pid, wrapperspb.Int64(1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if store.most != turns || store.all != grains {
+			t.Errorf("%d claims, up to %d at once", store.all, store.most)
+		}
+		for _, pid := range pids {
+			if err := root.PoisonFuture(pid).Wait(); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 }
 

@@ -26,7 +26,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		provisional: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nexus_sos_provisional", Help: "Presses that this node holds in memory alone, because the database is away."}),
 		hints:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_sos_hints_dropped_total", Help: "Changes that an incident's grain was not told of: full, too many were waiting; failed, it could not be asked."}, []string{"reason"}),
-		alarms:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_sos_self_alarms_total", Help: "What should never happen: an incident whose time had passed unnoticed, a page that reached nobody, a press that could not be kept."}, []string{"reason"}),
+		alarms:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_sos_self_alarms_total", Help: "What should never happen: an incident whose time had passed unnoticed or that cannot be advanced, a page that reached nobody, a press that could not be kept."}, []string{"reason"}),
 	}
 	reg.MustRegister(m.raised, m.raise, m.provisional, m.hints, m.alarms)
 	return m

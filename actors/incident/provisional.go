@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -51,7 +52,7 @@ func startProvisional(store Store, c crier, stored func(Outcome)) *provisional {
 }
 
 // take holds a press and alerts at once, or when it has counted down. Another press of a person whose alarm is held joins that, as it
-// would in the database. When no more can be held the alert goes out all the same, but nothing is promised.
+// would in the database, and one that does not count down raises one that does. When no more can be held the alert goes out all the same, but nothing is promised.
 func (p *provisional) take(id nexus.IncidentID, press nexus.Press, now time.Time) (nexus.Raised, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -68,9 +69,10 @@ func (p *provisional) take(id nexus.IncidentID, press nexus.Press, now time.Time
 		p.crier.metrics.holds(len(p.held))
 	}
 	h := p.held[i]
-	if press.Countdown == 0 && h.counting() { // it was, and is no more
-		h.press.Countdown, h.due = 0, now
+	if h.counting() && press.Countdown == 0 && press.ClientKey != h.press.ClientKey {
+		h.press, h.due = press, now
 	}
+	h.press.Position = cmp.Or(press.Position, h.press.Position)
 	p.repeat(h, now)
 	select {
 	case p.wake <- struct{}{}:
@@ -166,8 +168,13 @@ func (p *provisional) storeFirst() bool {
 		return true
 	}
 	p.crier.log.Info("provisional SOS stored", "incident", h.id, "as", out.State.ID)
-	p.remove(h, false)
 	p.stored(out)
+	p.mu.Lock()
+	joined := h.press.ClientKey != press.ClientKey // meanwhile, by a press that the store is yet to hear of
+	p.mu.Unlock()
+	if !joined {
+		p.remove(h, false)
+	}
 	return true
 }
 

@@ -26,6 +26,7 @@ func Topic(id nexus.IncidentID) string { return "safety/" + string(id) }
 // Reasons of a SAFETY_ALARM.
 const (
 	ReasonOverdue = "overdue"      // the incident's time had passed and nobody had acted
+	ReasonStuck   = "stuck"        // what it is due for cannot be done
 	ReasonNobody  = "paged_nobody" // a step of its policy reached nobody on the campus
 	ReasonNotKept = "not_kept"     // the database refuses the press: there is no incident, only the alert that was sent
 )

@@ -2,6 +2,8 @@ package incident
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -24,11 +26,12 @@ type Watch struct {
 	cancel context.CancelFunc
 	loop   sync.WaitGroup
 	away   bool // the store, when last asked
+	cried  map[nexus.IncidentID]time.Time
 }
 
 // StartWatch starts a watch over a desk's store; the desk's hints tell of what it does. Close ends it, before the desk.
 func StartWatch(d *Desk) *Watch {
-	w := &Watch{desk: d}
+	w := &Watch{desk: d, cried: make(map[nexus.IncidentID]time.Time)}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	w.loop.Go(func() { w.run(ctx) })
@@ -43,10 +46,7 @@ func (w *Watch) Close() {
 
 func (w *Watch) run(ctx context.Context) {
 	for nexus.Pause(ctx, watchEvery) {
-		err := w.expire(ctx)
-		if err == nil {
-			err = w.rescue(ctx)
-		}
+		err := errors.Join(w.expire(ctx), w.rescue(ctx))
 		if ctx.Err() != nil {
 			return
 		}
@@ -87,21 +87,38 @@ func (w *Watch) rescue(ctx context.Context) error {
 		return err
 	}
 	for _, id := range ids {
-		if e := w.advance(ctx, id); e != nil && err == nil {
-			err = e // the others are tried all the same
+		if err := w.advance(ctx, id); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
+// advance does what an incident is overdue for. An error is that of a store that is away; another concerns this incident alone.
 func (w *Watch) advance(ctx context.Context, id nexus.IncidentID) error {
 	ctx, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
 	out, err := w.desk.store.Advance(ctx, nexus.Fence{}, id)
-	if err != nil || len(out.Events) == 0 {
+	switch {
+	case nexus.CodeOf(err) == nexus.Unavailable:
 		return err
+	case err != nil:
+		w.stuck(id, err)
+	case len(out.Events) > 0:
+		w.desk.stored(out)
+		w.desk.crier.alarm(id, ReasonOverdue)
 	}
-	w.desk.stored(out)
-	w.desk.crier.alarm(id, ReasonOverdue)
 	return nil
+}
+
+// stuck cries out for an incident that cannot be advanced, once a minute.
+func (w *Watch) stuck(id nexus.IncidentID, err error) {
+	now := time.Now()
+	maps.DeleteFunc(w.cried, func(_ nexus.IncidentID, at time.Time) bool { return now.Sub(at) >= time.Minute })
+	if _, lately := w.cried[id]; lately {
+		return
+	}
+	w.cried[id] = now
+	w.desk.crier.log.Error("incident cannot be advanced", "incident", id, "err", err)
+	w.desk.crier.alarm(id, ReasonStuck)
 }

@@ -1,7 +1,7 @@
 // Package session is the grain of one user: it knows the user's live sockets on every node. Hubs attach
 // sockets to it and are told which to close; both sides watch each other:
 //
-//	hub --Attach--> session      the session forgets the sockets of a hub that ends
+//	hub --Attach--> session      the session forgets the sockets of a hub that ends, or that speaks of them no more
 //	hub <--Close--- session      the hub attaches its sockets again when a session ends
 //
 // A session that loses sight of a hub ends: it cannot know whether that hub still counts on it.
@@ -26,6 +26,9 @@ const KindName = "session"
 // idle is how long a session without sockets stays: a phone that changes networks is back before.
 const idle = time.Minute
 
+// sweepEvery is how often a session looks for ghosts.
+const sweepEvery = time.Minute
+
 // ReasonTooMany closes the oldest socket of a user who opens more than are allowed.
 const ReasonTooMany = "too many sockets"
 
@@ -39,8 +42,14 @@ func Kind() grain.Kind {
 	return grain.Kind{Name: KindName, New: func(string) grain.Grain { return &Grain{} }, Idle: idle, Volatile: true}
 }
 
+// sweep asks a session to look for ghosts.
+type sweep struct{}
+
 // Load implements grain.Grain. A new activation knows nobody; the hubs attach their sockets again.
-func (g *Grain) Load(context.Context, *grain.Context, nexus.Snapshot) error { return nil }
+func (g *Grain) Load(_ context.Context, c *grain.Context, _ nexus.Snapshot) error {
+	c.Every(sweepEvery, sweep{})
+	return nil
+}
 
 // Stop implements grain.Grain. Hubs learn of it because they watch.
 func (g *Grain) Stop(context.Context, *grain.Context) {}
@@ -59,6 +68,8 @@ func (g *Grain) Receive(c *grain.Context, msg any) {
 		g.disconnect(c, m)
 	case *actor.Terminated:
 		g.lost(c, m)
+	case sweep:
+		g.sweep(c)
 	default:
 		c.Log.Error("unknown message", "type", fmt.Sprintf("%T", msg))
 		c.Fail(nexus.Errorf(nexus.Internal, "session does not know %T", msg))
@@ -67,8 +78,9 @@ func (g *Grain) Receive(c *grain.Context, msg any) {
 
 func (g *Grain) attach(c *grain.Context, m *Attach) {
 	hub := placeOf(m.GetHub())
+	g.sweep(c) // before somebody who lives has to make room
 	c.Watch(hub.pid())
-	evicted := g.state.attach(socket{hub: hub, id: m.GetSocket(), namespace: m.GetNamespace(), login: m.GetLogin()})
+	evicted := g.state.attach(socket{hub: hub, id: m.GetSocket(), namespace: m.GetNamespace(), login: m.GetLogin(), told: time.Now()})
 	g.closeAll(c, evicted, ReasonTooMany)
 	self := c.Self()
 	c.Reply(&Attached{Session: &Address{Node: self.GetAddress(), Actor: self.GetId()}})
@@ -77,8 +89,13 @@ func (g *Grain) attach(c *grain.Context, m *Attach) {
 func (g *Grain) detach(c *grain.Context, m *Detach) {
 	hub := placeOf(m.GetHub())
 	g.state.detach(hub, m.GetSocket())
-	if !g.state.at(hub) {
-		c.Unwatch(hub.pid())
+	g.unwatch(c, hub)
+}
+
+// sweep forgets sockets whose hub does not speak of them any more: it cannot be told to close what it does not know.
+func (g *Grain) sweep(c *grain.Context) {
+	for _, ghost := range g.state.expire(time.Now()) {
+		g.unwatch(c, ghost.hub)
 	}
 }
 
@@ -112,9 +129,14 @@ func (g *Grain) closeAll(c *grain.Context, sockets []socket, reason string) {
 	}
 	for hub, m := range byHub {
 		c.Send(hub.pid(), m)
-		if !g.state.at(hub) {
-			c.Unwatch(hub.pid())
-		}
+		g.unwatch(c, hub)
+	}
+}
+
+// unwatch takes the watch of a hub back that is left with no socket.
+func (g *Grain) unwatch(c *grain.Context, hub place) {
+	if !g.state.at(hub) {
+		c.Unwatch(hub.pid())
 	}
 }
 

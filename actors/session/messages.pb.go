@@ -76,7 +76,8 @@ func (x *Address) GetActor() string {
 	return ""
 }
 
-// Attach makes a socket known; the answer is Attached. Attaching a socket twice is attaching it once.
+// Attach makes a socket known; the answer is Attached. Attaching a socket twice is attaching it once. A hub does so every
+// minute or two, for a session forgets a socket that nobody speaks of.
 type Attach struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hub           *Address               `protobuf:"bytes,1,opt,name=hub,proto3" json:"hub,omitempty"`       // the actor that closes the socket

@@ -1,9 +1,16 @@
 package session
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // maxSockets bounds the live sockets of one user: a few devices, a few tabs each. The oldest goes when one more comes.
 const maxSockets = 64
+
+// ghostAfter is how long a socket counts that nobody speaks of. Hubs tell their sockets again every minute or two, so that one
+// that missed three turns has a hub that is no more, or that forgot it, without this session's having heard.
+const ghostAfter = 5 * time.Minute
 
 // place is a hub: the actor that owns sockets on one node.
 type place struct{ node, actor string }
@@ -14,6 +21,7 @@ type socket struct {
 	id        string // unique on its hub
 	namespace string
 	login     string
+	told      time.Time // when its hub last spoke of it
 }
 
 // State is the set of a user's live sockets, the oldest first.
@@ -36,6 +44,11 @@ func (s *State) attach(n socket) (evicted []socket) {
 	return evicted
 }
 
+// expire takes out the sockets of which nobody has spoken for long, and returns them.
+func (s *State) expire(now time.Time) (ghosts []socket) {
+	return s.take(func(x socket) bool { return now.Sub(x.told) >= ghostAfter })
+}
+
 // detach forgets a socket.
 func (s *State) detach(hub place, id string) {
 	if i := s.index(hub, id); i >= 0 {
@@ -50,14 +63,19 @@ func (s *State) lose(hub place) {
 
 // disconnect takes out the sockets of a login, or all for an empty one, and returns them.
 func (s *State) disconnect(login string) (closed []socket) {
+	return s.take(func(x socket) bool { return login == "" || x.login == login })
+}
+
+// take takes out the sockets that which chooses, and returns them.
+func (s *State) take(which func(socket) bool) (taken []socket) {
 	s.sockets = slices.DeleteFunc(s.sockets, func(x socket) bool {
-		gone := login == "" || x.login == login
+		gone := which(x)
 		if gone {
-			closed = append(closed, x)
+			taken = append(taken, x)
 		}
 		return gone
 	})
-	return closed
+	return taken
 }
 
 // at reports whether any socket is left on the hub.

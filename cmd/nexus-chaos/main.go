@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -87,7 +88,9 @@ func run(ctx context.Context, o options, w io.Writer) (int, error) {
 		}
 		fmt.Fprintln(w, "no network namespaces here:", err)
 	}
-	reports, remarks, err := trials(ctx, o, w)
+	remarks := without(o)
+	fmt.Fprintln(w, strings.Join(remarks, "\n"))
+	reports, notes, err := trials(ctx, o, w)
 	if err != nil {
 		return 1, err
 	}
@@ -95,12 +98,31 @@ func run(ctx context.Context, o options, w io.Writer) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	scenario.Page(io.MultiWriter(w, page), reports, remarks)
+	scenario.Page(io.MultiWriter(w, page), reports, append(remarks, notes...))
 	status := 0
 	if slices.ContainsFunc(reports, func(r scenario.Report) bool { return !r.OK() }) {
 		status = 1
 	}
 	return status, page.Close()
+}
+
+// without says what of the machine this run does not use, and what that leaves untried.
+func without(o options) (remarks []string) {
+	for _, tool := range []struct{ name, loss string }{
+		{"haproxy", "clients go to the nodes themselves, and none is restarted behind a balancer"},
+		{"redis-server", "nothing is broadcast by Redis, and it is not killed"},
+	} {
+		if _, err := exec.LookPath(tool.name); err != nil {
+			remarks = append(remarks, "without "+tool.name+": "+tool.loss)
+		}
+	}
+	if o.short || !o.spaces || !insideSpace() {
+		remarks = append(remarks, "without network namespaces, which take root, ip, nft and nsenter: no cable is cut, and all nodes are on loopback")
+	}
+	if len(remarks) == 0 {
+		remarks = []string{"with haproxy, redis-server and network namespaces"}
+	}
+	return append(remarks, fmt.Sprintf("on %d CPUs", runtime.NumCPU()))
 }
 
 // trials runs the scenarios one after the other: on one stage those that need nothing of their own, on another those with
@@ -166,9 +188,7 @@ const tries = 3
 // on opens a stage, runs the scenarios on it and closes it.
 func on(ctx context.Context, o stage.Options, spaces bool, list []scenario.Scenario, w io.Writer) (reports []scenario.Report, remarks []string, err error) {
 	_, missing := exec.LookPath("haproxy")
-	if o.Balanced = missing == nil; !o.Balanced {
-		remarks = append(remarks, "haproxy is not installed: clients go to the nodes themselves")
-	}
+	o.Balanced = missing == nil
 	open := func() (*stage.Stage, error) {
 		if spaces && insideSpace() {
 			if o.Spaces, err = stage.NewSpaces(); err != nil {
@@ -187,24 +207,35 @@ func on(ctx context.Context, o stage.Options, spaces bool, list []scenario.Scena
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	for _, c := range list {
+	// The logs of a stage that was given up stay as they are.
+	anew := func() error {
+		spoiled := s
+		s = nil
+		if err := spoiled.Close(); err != nil {
+			return err
+		}
+		o.Out += "-again"
+		s, err = open()
+		return err
+	}
+	for i, c := range list {
 		r := scenario.Run(ctx, s, c, o.Out)
 		for again := 1; again < tries && c.Patient && !r.OK() && !r.Damaged() && ctx.Err() == nil; again++ {
 			scenario.Page(w, []scenario.Report{r}, []string{"which may be the machine's fault: once more, on a new stage"})
-			spoiled := s
-			s = nil
-			if err = spoiled.Close(); err == nil {
-				s, err = open()
-			}
-			if err != nil {
+			if err := anew(); err != nil {
 				return nil, nil, fmt.Errorf("set up again: %w", err)
 			}
 			r = scenario.Run(ctx, s, c, o.Out)
 		}
 		reports = append(reports, r)
 		fmt.Fprintf(w, "%s: %v\n", r.Name, map[bool]string{true: "pass", false: "FAIL"}[r.OK()])
-		if r.Error != "" || ctx.Err() != nil {
-			break // the stage is not whole
+		if ctx.Err() != nil {
+			break
+		}
+		if r.Error != "" && i < len(list)-1 { // the stage is not whole
+			if err := anew(); err != nil {
+				return nil, nil, fmt.Errorf("set up again: %w", err)
+			}
 		}
 	}
 	return reports, remarks, nil

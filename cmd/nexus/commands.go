@@ -76,6 +76,36 @@ func (c *seedCmd) Run(ctx context.Context) error {
 	})
 }
 
+type auditCmd struct {
+	Verify auditVerifyCmd `cmd:"" help:"Walk the hash chains of the audit log and of every incident, and name the first entry that does not fit."`
+}
+
+type auditVerifyCmd struct {
+	store `embed:""`
+}
+
+// Run fails, naming the place, if any chain is broken.
+func (c *auditVerifyCmd) Run(ctx context.Context) error {
+	return c.with(ctx, func(db *pg.DB, _ *slog.Logger) error {
+		entries, bad, err := pg.NewAuditLog(db).Verify(ctx)
+		if err != nil {
+			return err
+		}
+		if bad > 0 {
+			return fmt.Errorf("the audit log does not fit from seq %d on", bad)
+		}
+		incidents, events, broken, bad, err := pg.NewIncidents(db).VerifyAll(ctx)
+		if err != nil {
+			return err
+		}
+		if broken != "" {
+			return fmt.Errorf("incident %s does not fit from seq %d on", broken, bad)
+		}
+		fmt.Printf("audit log: %d entries, all fit\nincidents: %d with %d events, all fit\n", entries, incidents, events)
+		return nil
+	})
+}
+
 type userCmd struct {
 	Add userAddCmd `cmd:"" help:"Make an account: the first administrator, for one. The password is read from standard input."`
 }
@@ -102,7 +132,7 @@ func (c *userAddCmd) Run(ctx context.Context) error {
 	return c.with(ctx, func(db *pg.DB, log *slog.Logger) error {
 		identity := pg.NewIdentity(db)
 		service, err := auth.New(auth.Options{
-			Accounts: identity, Logins: identity, Keys: identity, Limiter: limit.NewMemory(1), Log: log,
+			Accounts: identity, Logins: identity, Keys: identity, Pins: pg.NewSafetyOffice(db, campusSender), Limiter: limit.NewMemory(1), Log: log,
 			Secrets: [][]byte{make([]byte, minSecret)}, // this process signs no token
 		})
 		if err != nil {

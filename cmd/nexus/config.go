@@ -19,6 +19,7 @@ import (
 
 	"nexus/cluster"
 	"nexus/cluster/redisbus"
+	"nexus/transport/page"
 )
 
 // Environments.
@@ -55,6 +56,12 @@ type Config struct {
 	ClusterTLSCA     string         `env:"NEXUS_CLUSTER_TLS_CA" type:"existingfile" help:"Authorities (PEM) whose nodes are let in; others, and plain connections, are refused."`
 	DrainDelay       *time.Duration `env:"NEXUS_DRAIN_DELAY" help:"How long an ending node still serves after /readyz says no, for the balancer to notice: two of its checks; 5s, in development 0s."`
 	DrainSpread      *time.Duration `env:"NEXUS_DRAIN_SPREAD" help:"Over how long an ending node closes its sockets, so that clients do not all come back at once; 10s, in development 0s."`
+	PageSMTP         string         `env:"NEXUS_PAGE_SMTP" help:"SMTP server that mails an SOS to those it concerns: smtp://user:password@host:587, which demands TLS, or smtp+plain://host:25 for one on this machine."`
+	PageFrom         string         `env:"NEXUS_PAGE_FROM" help:"E-mail address that such mails come from, and the contact that push services are told."`
+	PageWebhook      string         `env:"NEXUS_PAGE_WEBHOOK" help:"URL that every SOS is posted to, signed with NEXUS_PAGE_SECRET."`
+	PageSMS          string         `name:"page-sms" env:"NEXUS_PAGE_SMS" help:"URL of a provider of text messages, posted to likewise."`
+	PageSecret       string         `env:"NEXUS_PAGE_SECRET" help:"Signs what is posted, 32 bytes at least."`
+	PushKey          string         `env:"NEXUS_PUSH_KEY" help:"VAPID key pair for web push, public:private in base64url."`
 	LogLevel         string         `env:"NEXUS_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat        string         `env:"NEXUS_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"text, json, or auto: json in production."`
 
@@ -63,6 +70,7 @@ type Config struct {
 	secrets [][]byte
 	gossip  cluster.Gossip
 	links   cluster.Links
+	pages   []page.Channel
 }
 
 // configError is a value that the process cannot work with. It names the variable and what it takes.
@@ -76,7 +84,7 @@ func wrong(variable, format string, args ...any) error {
 }
 
 // secretVariables may each come as a file: NAME_FILE holds its path.
-var secretVariables = []string{"NEXUS_JWT_SECRET", "NEXUS_DATABASE_URL", "NEXUS_REDIS_URL", "NEXUS_CLUSTER_KEY", "NEXUS_SIMULATE_API_KEY", "NEXUS_SIMULATE_PASSWORD"}
+var secretVariables = []string{"NEXUS_JWT_SECRET", "NEXUS_DATABASE_URL", "NEXUS_REDIS_URL", "NEXUS_CLUSTER_KEY", "NEXUS_PAGE_SMTP", "NEXUS_PAGE_WEBHOOK", "NEXUS_PAGE_SMS", "NEXUS_PAGE_SECRET", "NEXUS_PUSH_KEY", "NEXUS_SIMULATE_API_KEY", "NEXUS_SIMULATE_PASSWORD"}
 
 // readSecretFiles puts the contents of the files named by NAME_FILE variables in place of NAME.
 func readSecretFiles() error {
@@ -127,7 +135,7 @@ func (c *Config) check() error {
 	if !(c.FloodRate >= 1 && c.FloodRate <= maxFlood) { // so that NaN is refused
 		return wrong("NEXUS_FLOOD_RATE", "takes a number of requests a second from 1 to %d, not %v", maxFlood, c.FloodRate)
 	}
-	for _, step := range []func() error{c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkProduction} {
+	for _, step := range []func() error{c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkPages, c.checkProduction} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -298,6 +306,7 @@ func (c *Config) LogValue() slog.Value {
 		slog.Any("corsOrigins", c.origins), slog.Any("trustedProxies", c.proxies),
 		slog.String("clusterBind", c.ClusterBind), slog.String("clusterAdvertise", c.ClusterAdvertise), slog.Any("clusterSeeds", c.ClusterSeeds),
 		slog.Bool("clusterKey", c.ClusterKey != ""), slog.Bool("clusterTLS", c.ClusterTLSCert != ""),
+		slog.Any("pages", c.channels()),
 		slog.Duration("drainDelay", *c.DrainDelay), slog.Duration("drainSpread", *c.DrainSpread),
 		slog.Float64("floodRate", c.FloodRate), slog.Bool("demo", *c.Demo),
 		slog.String("logLevel", c.LogLevel), slog.String("logFormat", c.LogFormat),

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // command is a nexus process with the variables given and no others of ours, in a folder of its own.
 func command(t *testing.T, variables []string, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Dir = t.TempDir()

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"nexus/actors/grain"
+	"nexus/actors/incident"
 	"nexus/actors/mess"
 	"nexus/actors/session"
 	"nexus/cluster"
@@ -42,8 +43,10 @@ type node struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	db       *pg.DB
-	redis    *redisLink // nil without NEXUS_REDIS_URL
+	reach    func(context.Context) error // whether the database answers, asked seldom
+	redis    *redisLink                  // nil without NEXUS_REDIS_URL
 	cluster  *cluster.Node
+	safety   safety
 	relay    *relay.Relay
 	live     *live.Server
 	http     *transport.Server
@@ -67,7 +70,7 @@ func open(ctx context.Context, cfg *Config, log *slog.Logger) (_ *node, err erro
 			err = errors.Join(err, n.close(ctx))
 		}
 	}()
-	for _, step := range []func(context.Context) error{n.openDatabase, n.openRedis, n.openCluster, n.openTransport} {
+	for _, step := range []func(context.Context) error{n.openDatabase, n.openRedis, n.openCluster, n.openSafety, n.openTransport} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -121,12 +124,16 @@ func (n *node) openDatabase(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
 	}
+	n.reach = transport.Seldom(n.db.Ping)
 	n.onClose("database", func(context.Context) error { n.db.Close(); return nil })
 	if err := pg.Migrate(ctx, url, n.log); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	n.onClose("housekeeping", keepHouse(n.log,
-		chore{"idempotency keys", n.db.PurgeIdempotency}, chore{"logins", pg.NewIdentity(n.db).PurgeLogins}))
+	if err := n.openSafetyStore(ctx, url); err != nil {
+		return err
+	}
+	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
+		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil
@@ -159,7 +166,7 @@ func (n *node) openCluster(context.Context) (err error) {
 	}
 	n.cluster, err = cluster.Start(cluster.Config{
 		Carrier: carrier,
-		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind()},
+		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with)},
 		Store:   pg.NewGrains(n.db),
 		Keep: []cluster.Keep{{Kind: mess.KindName, IDs: func(ctx context.Context) ([]string, error) {
 			list, err := halls.Halls(ctx)
@@ -168,7 +175,7 @@ func (n *node) openCluster(context.Context) (err error) {
 				ids[i] = string(h.ID)
 			}
 			return ids, err
-		}}},
+		}}, {Kind: incident.KindName, IDs: n.safety.openIncidents}},
 		Gossip:   &n.cfg.gossip,
 		Links:    n.cfg.links,
 		Version:  version(),
@@ -197,7 +204,7 @@ func (n *node) openTransport(context.Context) error {
 	limiter := n.openLimiter()
 	identity, sessions, messStore := pg.NewIdentity(n.db), session.NewClient(n.cluster), pg.NewMess(n.db)
 	guard, err := auth.New(auth.Options{
-		Accounts: identity, Logins: identity, Keys: identity,
+		Accounts: identity, Logins: identity, Keys: identity, Pins: pg.NewSafetyOffice(n.safety.db, campusSender),
 		Limiter: limiter, Sockets: sessions, Log: n.log, Secrets: n.cfg.secrets,
 	})
 	if err != nil {
@@ -209,18 +216,20 @@ func (n *node) openTransport(context.Context) error {
 	n.http = transport.New(transport.Options{
 		Addr: n.cfg.Addr, Origins: n.cfg.origins, AnyLocalhost: n.cfg.Env == development, TrustedProxies: n.cfg.proxies,
 		Flood:   limit.Rule{Rate: n.cfg.FloodRate, Burst: int(2 * n.cfg.FloodRate)},
-		Limiter: limiter, Log: n.log, Metrics: n.registry, Ready: n.ready, Awake: n.cluster.Awake, Device: guard.KnownKey, Relayed: n.relay.Relayed,
+		Limiter: limiter, Log: n.log, Metrics: n.registry, Ready: n.ready, Awake: n.cluster.Awake, Device: guard.KnownKey, Signed: guard.Signed, Relayed: n.relay.Relayed,
 	})
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
+		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.safety.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
 	n.live, err = live.New(live.Config{
 		// What clients send is small, and half a message may wait for as long as its sender likes.
 		Engine: engineio.Config{AllowOrigin: n.http.AllowedOrigin, SessionPrefix: n.cluster.Tag() + ".", MaxPayload: 64 << 10},
 		Limits: socketio.Config{MaxEventBytes: 64 << 10, MaxAttachments: 1},
-		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Log: n.log, Registry: n.registry,
+		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Safety: n.safety.onSockets(guard, limiter),
+		Log: n.log, Registry: n.registry,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the live edge: %w", err)
@@ -255,7 +264,7 @@ func (n *node) ready(ctx context.Context) transport.Readiness {
 	if n.redis != nil {
 		r.Checks["redis"] = n.redis.state()
 	}
-	if err := n.db.Ping(ctx); err != nil {
+	if err := n.reach(ctx); err != nil {
 		r.Ready, r.Checks["database"] = false, "does not answer"
 	}
 	return r

@@ -40,6 +40,10 @@ func Seed(ctx context.Context, db DB, now time.Time, log *slog.Logger) error {
 	began := time.Now()
 	var made tally
 	err := within(ctx, db, func(tx pgx.Tx) error {
+		// On a slow machine another's turn takes longer than a request may wait for a lock, or a statement take.
+		if _, err := tx.Exec(ctx, `set local lock_timeout = '2min'; set local statement_timeout = '2min'`); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock($1)`, int64(lock)); err != nil {
 			return err
 		}

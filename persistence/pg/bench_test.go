@@ -3,9 +3,12 @@ package pg_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"nexus"
+	"nexus/actors/incident"
 	"nexus/actors/mess"
 	"nexus/persistence/pg"
 	"nexus/persistence/pg/pgfix"
@@ -38,5 +41,54 @@ func BenchmarkRecord(b *testing.B) {
 			}
 			b.ReportMetric(float64(seq)/b.Elapsed().Seconds(), "events/s")
 		})
+	}
+}
+
+// BenchmarkRaise reports what a press costs, in milliseconds, on a campus of twenty officers of whom four are on duty.
+func BenchmarkRaise(b *testing.B) {
+	db := pgfix.DB(b)
+	ctx := context.Background()
+	var users []nexus.User
+	add := func(name string, role nexus.Role) nexus.User {
+		u, err := pg.NewIdentity(db).Create(ctx, nexus.Caller{}, nexus.NewAccount{Email: name + "@campus.test", Name: name, Roles: []nexus.Role{role}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return u
+	}
+	for i := range 20 {
+		u := add(fmt.Sprint("officer", i), nexus.Security)
+		if i < 4 {
+			shift := nexus.Shift{User: u.ID, From: time.Now().Add(-time.Hour), To: time.Now().Add(time.Hour)}
+			if _, err := pg.NewSafetyOffice(db, "x").AddShift(ctx, nexus.Caller{}, shift); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for i := range 300 {
+		users = append(users, add(fmt.Sprint("student", i), nexus.Student))
+	}
+	sos := pg.NewSOS(db)
+	var took []time.Duration
+	for n := 0; b.Loop(); n++ {
+		u := users[n%len(users)]
+		began := time.Now()
+		raised, _, err := sos.Raise(ctx, nexus.IncidentID(nexus.NewID()), nexus.Press{User: u.ID, ClientKey: fmt.Sprint(n), Category: "panic"})
+		took = append(took, time.Since(began))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		_, err = sos.Change(ctx, raised.Incident, func(s incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
+			return s.Cancel(false, now)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	slices.Sort(took)
+	for name, q := range map[string]float64{"p50-ms": 0.5, "p99-ms": 0.99} {
+		b.ReportMetric(float64(took[int(float64(len(took)-1)*q)].Microseconds())/1000, name)
 	}
 }

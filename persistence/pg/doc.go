@@ -6,6 +6,11 @@
 //	            +- NewIdentity  auth.* and rest.*    accounts, logins, keys, profiles
 //	            +- NewMess      rest.Halls, .Menus   halls, menus, dishes, ratings
 //	            +- NewAuditLog  rest.Audit           who changed what
+//	            +- NewIncidents rest.Incidents       incidents, as a caller may see them
+//	            +- NewSafetyOffice rest.SafetyOffice policies, shifts, timers, PINs, mass alerts
+//	Open -> DB -+- NewSOS       incident.Store       incidents, for those who act: a small pool of its own,
+//	            +- NewStreams   live.Streams         for an alarm waits for nobody
+//	            +- NewPages     page.Store           what leaves the campus
 //
 // What holds for every method:
 //

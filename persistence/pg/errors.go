@@ -93,6 +93,37 @@ var guarded = map[string]field{
 	"crowd_event_delta_check":              {"delta", "is out of range"},
 	"crowd_event_absolute_check":           {"absolute", "is out of range"},
 	"crowd_event_kind_check":               {"delta", "exactly one of delta and absolute is given"},
+
+	"escalation_policy_name_key":            {"name", "is taken"},
+	"escalation_policy_name_check":          {"name", "has a wrong length"},
+	"escalation_policy_every_seconds_check": {"everySeconds", "is out of range"},
+	"escalation_policy_move_seconds_check":  {"moveSeconds", "is out of range"},
+	"duty_shift_check":                      {"endsAt", "is not after startsAt"},
+	"sos_incident_category_check":           {"category", "has a wrong length"},
+	"sos_press_client_key_check":            {"clientKey", "has a wrong length"},
+	"sos_location_client_seq_check":         {"clientSeq", "is out of range"},
+	"sos_location_lat_check":                {"lat", "is out of range"},
+	"sos_location_lng_check":                {"lng", "is out of range"},
+	"sos_location_accuracy_check":           {"accuracy", "is out of range"},
+	"sos_location_battery_check":            {"battery", "is out of range"},
+	"sos_message_client_msg_id_check":       {"clientMsgId", "has a wrong length"},
+	"push_subscription_endpoint_check":      {"endpoint", "has a wrong length"},
+	"push_subscription_p256dh_check":        {"keys.p256dh", "has a wrong length"},
+	"push_subscription_auth_check":          {"keys.auth", "has a wrong length"},
+	"safety_timer_note_check":               {"note", "is too long"},
+	"safety_timer_category_check":           {"category", "has a wrong length"},
+	"cap_alert_status_check":                {"status", "is none"},
+	"cap_alert_msg_type_check":              {"msgType", "is none"},
+	"cap_alert_category_check":              {"category", "is none"},
+	"cap_alert_event_check":                 {"event", "has a wrong length"},
+	"cap_alert_urgency_check":               {"urgency", "is none"},
+	"cap_alert_severity_check":              {"severity", "is none"},
+	"cap_alert_certainty_check":             {"certainty", "is none"},
+	"cap_alert_headline_check":              {"headline", "has a wrong length"},
+	"cap_alert_description_check":           {"description", "is too long"},
+	"cap_alert_instruction_check":           {"instruction", "is too long"},
+	"cap_alert_area_check":                  {"area", "has a wrong length"},
+	"cap_alert_expires_check":               {"expires", "is over"},
 }
 
 // missing names what a foreign key points at.
@@ -105,6 +136,9 @@ var missing = map[string]string{
 	"mess_menu_hall_id_fkey":         "hall",
 	"crowd_event_hall_id_fkey":       "hall",
 	"crowd_sample_hall_id_fkey":      "hall",
+	"sos_incident_user_id_fkey":      "account",
+	"sos_event_actor_fkey":           "account",
+	"safety_pin_user_id_fkey":        "account",
 }
 
 // Err gives an error of pgx its code. Errors that have one keep it, a cancelled context stays

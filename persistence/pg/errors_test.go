@@ -94,6 +94,18 @@ var ours = []string{
 	"mess_menu_hall_id_serve_date_meal_key", "mess_menu_item_dish_id_fkey", "mess_menu_item_menu_id_fkey",
 	"mess_menu_item_position_check", "mess_menu_version_check", "profile_user_id_fkey", "profile_version_check",
 	"retention_rule_action_check", "retention_rule_entity_check", "retention_rule_keep_check", "user_role_user_id_fkey", "dish_name_key",
+	"cap_alert_created_by_fkey", "cap_alert_identifier_check", "cap_alert_reference_fkey", "cap_alert_sender_check", "duty_shift_user_id_fkey",
+	"escalation_policy_default_idx", "escalation_policy_version_check", "push_subscription_user_id_fkey", "safety_cursor_seq_check",
+	"safety_cursor_stream_fkey", "safety_delivery_alert_fkey", "safety_delivery_check", "safety_delivery_check1", "safety_delivery_check2",
+	"safety_delivery_incident_id_event_seq_fkey", "safety_delivery_incident_id_fkey", "safety_delivery_kind_check", "safety_delivery_seq_check",
+	"safety_delivery_stream_fkey", "safety_page_address_check", "safety_page_channel_check", "safety_page_incident_id_event_seq_channel_address_key",
+	"safety_page_incident_id_fkey", "safety_page_last_error_check", "safety_page_state_check", "safety_page_user_id_fkey",
+	"safety_stream_last_seq_check", "safety_timer_incident_id_fkey", "safety_timer_state_check", "safety_timer_user_id_fkey",
+	"safety_timer_version_check", "sos_event_hash_check", "sos_event_incident_id_fkey", "sos_event_kind_check", "sos_event_prev_hash_check",
+	"sos_event_seq_check", "sos_incident_closed_check", "sos_incident_head_hash_check", "sos_incident_last_seq_check", "sos_incident_next_check",
+	"sos_incident_one_open_idx", "sos_incident_state_check", "sos_location_incident_id_fkey", "sos_message_incident_id_fkey", "sos_message_sender_fkey",
+	"sos_press_incident_id_fkey", "sos_press_seq_check", "sos_press_user_id_fkey", "sos_responder_incident_id_fkey", "sos_responder_state_check",
+	"sos_responder_user_id_fkey",
 }
 
 // Every constraint of the schema has a name for the client or a reason to have none, and no name

@@ -13,6 +13,8 @@ var (
 	Missing      = missing
 	DetailCommit = detailCommit
 	EntryHash    = entryHash
+	EventHash    = eventHash
+	VerifyRows   = verifyIncident
 
 	MigrationLock = migrationLock
 )

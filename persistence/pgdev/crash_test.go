@@ -14,9 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// backWithin is the promise of the watcher.
-const backWithin = 2 * time.Second
-
 func TestWatchersRestartAKilledServer(t *testing.T) {
 	dir := newDir(t)
 	s, other := start(t, Config{Dir: dir}), start(t, Config{Dir: dir})
@@ -24,7 +21,7 @@ func TestWatchersRestartAKilledServer(t *testing.T) {
 	for round := range 3 {
 		pid := running(t, s)
 		kill(t, pid)
-		await(t, backWithin, fmt.Sprintf("server after kill %d", round+1), func() bool { return s.answers() })
+		await(t, fmt.Sprintf("server after kill %d", round+1), func() bool { return s.answers() })
 		if now := running(t, s); now == pid {
 			t.Errorf("postmaster is still %d", pid)
 		}
@@ -46,10 +43,10 @@ func TestBackendInALoopDoesNotHoldUpARestart(t *testing.T) {
 		broken <- err
 	}()
 	const busy = "SELECT count(*)::text FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'"
-	await(t, 5*time.Second, "loop", func() bool { return value(t, s, busy) == "1" })
+	await(t, "loop", func() bool { return value(t, s, busy) == "1" })
 
 	kill(t, running(t, s))
-	await(t, backWithin, "server", func() bool { return s.answers() })
+	await(t, "server", func() bool { return s.answers() })
 	if err := <-broken; err == nil {
 		t.Error("the loop ended by itself")
 	}
@@ -64,7 +61,7 @@ func TestStartRecoversFromAKill(t *testing.T) {
 		{"of postgres, a zombie while its parent lives", func(t *testing.T, _ *helper, look *Server) {
 			pid := running(t, look)
 			kill(t, pid)
-			await(t, time.Second, "zombie", func() bool {
+			await(t, "zombie", func() bool {
 				stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 				return err == nil && bytes.Contains(stat, []byte(") Z "))
 			})
@@ -135,24 +132,38 @@ func endBystander(t *testing.T, cmd *exec.Cmd) {
 }
 
 func TestInitdbKilledHalfWayLeavesNoHalfCluster(t *testing.T) {
-	dir := newDir(t)
-	h := startHelper(t, dir)
-	await(t, 10*time.Second, "half cluster", func() bool {
-		half := unfinishedClusters(t, dir)
-		if len(half) == 0 {
-			return false
+	// Where the test stands still at the wrong moment initdb is over before the kill, which then shows nothing.
+	dir, caught := "", false
+	for tries := 0; !caught; tries++ {
+		if tries == 20 {
+			t.Fatal("the cluster was never seen half made: it is in its place before it is whole")
 		}
-		_, err := os.Stat(filepath.Join(half[0], "PG_VERSION"))
-		return err == nil
-	})
-	h.signal(t, syscall.SIGKILL)
-	if _, err := os.Stat(filepath.Join(dir, "data")); err == nil {
-		t.Fatal("the cluster was in its place before it was whole")
+		dir = newDir(t)
+		caught = killHalfWay(t, dir)
 	}
 	s := start(t, Config{Dir: dir})
 	if got := value(t, s, "SELECT 'well'"); got != "well" {
 		t.Errorf("server says %q", got)
 	}
+}
+
+// killHalfWay has a helper make a cluster and kills it on the way. It reports false if it came too late.
+func killHalfWay(t *testing.T, dir string) bool {
+	t.Helper()
+	h := startHelper(t, dir)
+	inPlace := func() bool {
+		_, err := os.Stat(filepath.Join(dir, "data"))
+		return err == nil
+	}
+	await(t, "half cluster, or a whole one", func() bool {
+		if half := unfinishedClusters(t, dir); len(half) > 0 {
+			_, err := os.Stat(filepath.Join(half[0], "PG_VERSION"))
+			return err == nil
+		}
+		return inPlace()
+	})
+	h.signal(t, syscall.SIGKILL)
+	return !inPlace()
 }
 
 // TestHandMadeServerIsLeftAlone covers a server that somebody ran by hand on the data.
@@ -166,7 +177,7 @@ func TestHandMadeServerIsLeftAlone(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 10*time.Second, "server made by hand", func() bool { return s.answers() })
+	await(t, "server made by hand", func() bool { return s.answers() })
 	again := start(t, Config{Dir: s.home.asked, Unwatched: true})
 	if got := running(t, again); got != cmd.Process.Pid {
 		t.Errorf("postmaster is %d, want the %d made by hand", got, cmd.Process.Pid)

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 func TestSettingsFitASmallMachineAndKeepData(t *testing.T) {
@@ -83,13 +82,9 @@ func TestServerSurvivesItsStarter(t *testing.T) {
 			pid := running(t, look)
 			h.signal(t, sig)
 
-			began := time.Now()
 			s := start(t, Config{Dir: dir})
 			if got := running(t, s); got != pid {
 				t.Errorf("postmaster is %d, want the %d of the killed starter", got, pid)
-			}
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("attached in %v", took)
 			}
 		})
 	}

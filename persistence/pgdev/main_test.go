@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -30,9 +31,18 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// patience bounds what a test waits for. It only ends one that has failed: machines may be slow, or stand still for a while.
+const patience = time.Minute
+
 // help starts the server, says so on standard output, and closes it when
 // standard input ends, which it also does if the test dies.
 func help(dir string) int {
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT) // which is ignored where the tests run in the background
+	go func() {
+		<-interrupted
+		os.Exit(1)
+	}()
 	s, err := Start(context.Background(), Config{Dir: dir, Unwatched: true})
 	if err != nil {
 		fmt.Println("error", err)
@@ -156,7 +166,7 @@ func endServer(t *testing.T, dir string) {
 // start is Start with a fallback directory and a log of the test.
 func start(t *testing.T, cfg Config) *Server {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	cfg.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	s, err := Start(ctx, cfg)
@@ -174,7 +184,7 @@ func start(t *testing.T, cfg Config) *Server {
 // value runs statements and returns the first value of the last one.
 func value(t *testing.T, s *Server, sql string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgconn.Connect(ctx, s.URL())
 	if err != nil {
@@ -206,16 +216,16 @@ func kill(t *testing.T, pid int) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	await(t, 5*time.Second, "end of the killed process", func() bool { return commandLine(fmt.Sprint(pid)) == "" })
+	await(t, "end of the killed process", func() bool { return commandLine(fmt.Sprint(pid)) == "" })
 }
 
 // await polls for what has no event.
-func await(t *testing.T, limit time.Duration, what string, done func() bool) {
+func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := poll(ctx, func() (bool, error) { return done(), nil }); err != nil {
-		t.Fatalf("no %s within %v", what, limit)
+		t.Fatalf("no %s within %v", what, patience)
 	}
 }
 

@@ -180,7 +180,7 @@ func TestARevocationIsNotOverwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := service(t)
 		tk := f.login()
-		asked := make(chan struct{})
+		asked := make(chan struct{}, 1) // the answer may be on its way before anybody listens
 		f.Logins = answersLate{f.Logins, asked}
 		go f.valid(tk.Access) // reads "valid", and returns it late
 		<-asked

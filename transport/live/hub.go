@@ -27,6 +27,7 @@ type Hub struct {
 	metrics  *metrics
 	pending  atomic.Int64
 	keeper   *keeper
+	courier  *courier // nil without Config.Safety
 
 	mu       sync.RWMutex
 	peers    map[string]*peer              // by socket id
@@ -48,12 +49,18 @@ func newHub(cfg Config, m *metrics) (*Hub, error) {
 		return nil, fmt.Errorf("spawn hub: %w", err)
 	}
 	h.keeper = newKeeper(h.keep)
+	if cfg.Safety != nil {
+		h.courier = newCourier(cfg.Safety.Streams, cfg.Log, m.delivery)
+	}
 	return h, nil
 }
 
 // close ends the hub. Its sockets are closed already.
 func (h *Hub) close() {
 	h.keeper.close()
+	if h.courier != nil {
+		h.courier.close()
+	}
 	h.system.Root.Stop(h.pid)
 }
 
@@ -78,9 +85,20 @@ func (h *Hub) receive(c actor.Context) {
 	}
 }
 
-// Broadcast implements the bus's end on this node. It never blocks.
+// Broadcast implements the bus's end on this node. It never blocks. A word of news goes to the courier past all that waits,
+// and what is urgent has as much room again as everything else has together.
 func (h *Hub) Broadcast(b *grain.Broadcast) {
-	if h.pending.Add(1) > maxPending {
+	if len(b.GetNews()) > 0 {
+		if h.courier != nil {
+			h.courier.wake(b.GetNews())
+		}
+		return
+	}
+	room := int64(maxPending)
+	if b.GetUrgent() {
+		room *= 2
+	}
+	if h.pending.Add(1) > room {
 		h.pending.Add(-1)
 		h.metrics.flooded.Inc()
 		return
@@ -107,6 +125,9 @@ func (h *Hub) add(p *peer) {
 // remove forgets a peer. A second call does nothing.
 func (h *Hub) remove(p *peer) {
 	p.end()
+	if h.courier != nil && p.socket.Namespace() == securityNamespace {
+		h.courier.leave(p)
+	}
 	h.mu.Lock()
 	delete(h.peers, p.socket.ID())
 	h.unsubscribe(p)

@@ -12,7 +12,8 @@ import (
 const (
 	// checkSoon is when a socket looks after it was attached: later than any answer of a Verifier that is still old.
 	checkSoon = 6 * time.Second
-	// checkEvery is when it looks after that: 10,000 sockets cost the database some 150 small queries a second.
+	// checkEvery is when it looks after that: 10,000 sockets cost the database some 150 small queries a second. Its session
+	// forgets a socket that it has not heard of for some three times as long.
 	checkEvery = time.Minute
 )
 

@@ -26,6 +26,7 @@ type metrics struct {
 	deliveries  *prometheus.CounterVec
 	flooded     prometheus.Counter
 	late        prometheus.Counter
+	delivery    *deliveryMetrics // nil without Config.Safety
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {

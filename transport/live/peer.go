@@ -29,6 +29,7 @@ const (
 // peer is one socket in one namespace.
 type peer struct {
 	socket *socketio.Socket
+	offset offsets
 
 	mu      sync.Mutex
 	caller  nexus.Caller // zero for a stranger
@@ -42,6 +43,9 @@ type peer struct {
 	session *actor.PID          // the activation attached to; nil while there is none
 	topics  map[string]struct{} // that it listens to
 }
+
+// offsets are how far a client says that it has come in the streams of class A; nil where it does not say.
+type offsets struct{ own, campus *int64 }
 
 func (p *peer) anonymous() bool { return p.who().User == "" }
 

@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -46,6 +47,7 @@ type Config struct {
 	Auth     Verifier
 	Sessions Sessions
 	Halls    Halls
+	Safety   *Safety // nil: /security only lets people in
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
@@ -67,6 +69,13 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	cfg.Engine.Hooks = m.hooks()
+	if cfg.Safety != nil {
+		if m.delivery, err = newDeliveryMetrics(cfg.Registry); err != nil {
+			return nil, fmt.Errorf("register metrics: %w", err)
+		}
+		cfg.Limits.Apart = []string{sosRaise, sosCancel}
+		cfg.Limits.MaxPendingAcks = max(cfg.Limits.MaxPendingAcks, socketAcks)
+	}
 	io, err := socketio.NewServer(cfg.Limits, cfg.Engine)
 	if err != nil {
 		return nil, err
@@ -79,7 +88,7 @@ func New(cfg Config) (*Server, error) {
 	mess := &messNamespace{halls: newCatalog(cfg.Halls, cfg.Log), hub: hub}
 	for _, ns := range []*namespace{
 		{name: "/", events: map[string]handler{"join-user": ignored}},
-		{name: "/security"},
+		securityOf(cfg.Safety, hub),
 		{name: "/academic", anonymous: true},
 		{name: "/mess", anonymous: true, joined: mess.joined, events: map[string]handler{"subscribe": mess.subscribe}},
 	} {
@@ -115,6 +124,7 @@ type namespace struct {
 	name      string
 	anonymous bool // strangers may come in, and hear what is public
 	joined    func(ctx context.Context, p *peer) error
+	admitted  func(p *peer) // once nothing can refuse it any more
 	events    map[string]handler
 	server    *Server
 }
@@ -151,6 +161,9 @@ func (n *namespace) Connect(s *socketio.Socket, auth json.RawMessage) error {
 		hub.attach(ctx, p)
 	}
 	admitted = true
+	if n.admitted != nil {
+		n.admitted(p)
+	}
 	n.server.metrics.joined(n.name)
 	return nil
 }
@@ -159,12 +172,23 @@ func (n *namespace) Connect(s *socketio.Socket, auth json.RawMessage) error {
 // wonder why he hears less than he should.
 func (n *namespace) admit(ctx context.Context, s *socketio.Socket, auth json.RawMessage) (*peer, error) {
 	var credentials struct {
-		Token string `json:"token"`
+		Token        string `json:"token"`
+		Offset       *int64 `json:"offset"`
+		CampusOffset *int64 `json:"campusOffset"`
 	}
 	if err := json.Unmarshal(auth, &credentials); err != nil {
+		var at *json.UnmarshalTypeError
+		if errors.As(err, &at) && at.Field != "token" {
+			return nil, nexus.InvalidField("auth."+at.Field, "must be a number from 0")
+		}
 		return nil, nexus.InvalidField("auth.token", "must be a string")
 	}
-	p := &peer{socket: s}
+	for field, n := range map[string]*int64{"auth.offset": credentials.Offset, "auth.campusOffset": credentials.CampusOffset} {
+		if n != nil && *n < 0 {
+			return nil, nexus.InvalidField(field, "must be a number from 0")
+		}
+	}
+	p := &peer{socket: s, offset: offsets{credentials.Offset, credentials.CampusOffset}}
 	switch {
 	case credentials.Token != "":
 		caller, expires, err := n.server.auth.Verify(ctx, credentials.Token)

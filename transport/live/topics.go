@@ -48,10 +48,13 @@ func (h *Hub) fanOut(b *grain.Broadcast) {
 		h.metrics.late.Inc() // of an owner that was replaced, or that took another way
 		return
 	}
+	if b.GetNamespace() == securityNamespace {
+		h.forgetIncidents()
+	}
 	sent := 0
 	for _, topic := range []string{b.GetTopic(), family(b.GetTopic())} {
 		for p := range h.topics[topic] {
-			if deliver(p.socket, b.GetSlot(), m) {
+			if deliver(p.socket, b.GetSlot(), b.GetUrgent(), m) {
 				sent++
 			}
 		}
@@ -69,9 +72,12 @@ func (h *Hub) renew(topic string, n newest) bool {
 }
 
 // deliver reports false for a socket that takes nothing more: it is being closed, and its end is counted there.
-func deliver(s *socketio.Socket, slot string, m engineio.Message) bool {
-	if slot != "" {
+func deliver(s *socketio.Socket, slot string, urgent bool, m engineio.Message) bool {
+	switch {
+	case slot != "":
 		return s.Offer(slot, m)
+	case urgent:
+		return s.PushUrgent(m)
 	}
 	return s.Push(m)
 }
@@ -99,7 +105,7 @@ func (h *Hub) subscribeAndOffer(p *peer, topics []string) error {
 	latest, err := h.listen(p, topics)
 	for _, n := range latest {
 		if time.Since(n.at) < offerFor {
-			deliver(p.socket, n.slot, n.message)
+			deliver(p.socket, n.slot, false, n.message)
 		}
 	}
 	return err

@@ -36,17 +36,17 @@ type Config struct {
 	ClientIP func(*fiber.Ctx) netip.Addr
 	TLS      *tls.Config // for homes at https addresses
 
-	MaxPassages int           // 10,000: requests and tunnels under way at once; past it 503
-	PollTimeout time.Duration // 45 s: for the answer to a poll, which may wait for as long as the engine's PingInterval
-	IdleTimeout time.Duration // 60 s: for the next byte of a tunnel's end; heartbeats come more often
+	MaxPassages      int           // 10,000: requests and tunnels under way at once; past it 503
+	DialTimeout      time.Duration // 1 s: to reach a home
+	HandshakeTimeout time.Duration // 5 s: for a home's answer to an upgrade, and for this node's to be out
+	PollTimeout      time.Duration // 45 s: for the answer to a poll, which may wait for as long as the engine's PingInterval
+	IdleTimeout      time.Duration // 60 s: for the next byte of a tunnel's end; heartbeats come more often
 
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
 
 const (
-	dialTimeout      = time.Second
-	handshakeTimeout = 5 * time.Second
 	// maxAnswer bounds the answer to a poll: all that may wait for a session, in base64, with room to spare.
 	maxAnswer = 4 << 20
 	// lookEvery is how often passages are held against the members: a frozen home keeps its connections.
@@ -80,6 +80,12 @@ func New(cfg Config) (*Relay, error) {
 	if cfg.MaxPassages == 0 {
 		cfg.MaxPassages = 10_000
 	}
+	if cfg.DialTimeout == 0 {
+		cfg.DialTimeout = time.Second
+	}
+	if cfg.HandshakeTimeout == 0 {
+		cfg.HandshakeTimeout = 5 * time.Second
+	}
 	if cfg.PollTimeout == 0 {
 		cfg.PollTimeout = 45 * time.Second
 	}
@@ -88,11 +94,11 @@ func New(cfg Config) (*Relay, error) {
 	}
 	cfg.Path = strings.TrimRight(cfg.Path, "/")
 	r := &Relay{
-		cfg: cfg, dialer: net.Dialer{Timeout: dialTimeout},
+		cfg: cfg, dialer: net.Dialer{Timeout: cfg.DialTimeout},
 		passages: make(map[*passage]struct{}), done: make(chan struct{}),
 	}
 	r.polls = &http.Transport{
-		DialContext: r.dialer.DialContext, TLSClientConfig: cfg.TLS, TLSHandshakeTimeout: dialTimeout,
+		DialContext: r.dialer.DialContext, TLSClientConfig: cfg.TLS, TLSHandshakeTimeout: cfg.DialTimeout,
 		DisableCompression: true, MaxIdleConnsPerHost: 64, IdleConnTimeout: 30 * time.Second,
 		MaxResponseHeaderBytes: 16 << 10,
 	}

@@ -70,7 +70,7 @@ func (r *Relay) tunnel(c *fiber.Ctx, p *passage, q *http.Request) error {
 	r.metrics.requests.WithLabelValues("tunnel", "ok").Inc()
 	// If the client is gone before its answer is out, nobody calls the hijacker.
 	var once sync.Once
-	lost := time.AfterFunc(handshakeTimeout, func() { once.Do(func() { t.close(); r.end(p) }) })
+	lost := time.AfterFunc(r.cfg.HandshakeTimeout, func() { once.Do(func() { t.close(); r.end(p) }) })
 	c.Context().Hijack(func(client net.Conn) {
 		once.Do(func() {
 			lost.Stop()
@@ -86,7 +86,7 @@ func (r *Relay) tunnel(c *fiber.Ctx, p *passage, q *http.Request) error {
 
 // upgrade connects the tube to the home and returns its answer to the upgrade.
 func (r *Relay) upgrade(t *tube, q *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.DialTimeout)
 	defer cancel()
 	conn, err := r.dial(ctx, q)
 	if err != nil {
@@ -96,7 +96,7 @@ func (r *Relay) upgrade(t *tube, q *http.Request) (*http.Response, error) {
 	if !t.attach(home) {
 		return nil, errors.New("the home has left")
 	}
-	if err := conn.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(r.cfg.HandshakeTimeout)); err != nil {
 		return nil, err
 	}
 	if err := q.Write(conn); err != nil {

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"nexus"
-	"nexus/transport/limit"
 )
 
 // Access says who may call an operation. Every operation declares one; the test
@@ -15,26 +14,18 @@ type Access struct {
 	Roles  []nexus.Role // accounts with any of these roles
 	Scope  nexus.Scope  // devices with this scope
 
-	Bucket *Bucket // what calls count against; nil: the caller's general one
+	Bucket bucket // what calls of an account count against; "": the general one
 }
 
-// Bucket is a rate of its own for some operations: what else a caller does neither uses it up, nor does it use up the rest.
-type Bucket struct {
-	Name string
-	Rule limit.Rule
-}
-
-// of is a bucket beside b.
-func (b Bucket) of(name string, r limit.Rule) Bucket {
-	return Bucket{Name: b.Name + ":" + name, Rule: r}
-}
+// bucket is a rate of its own for some operations: what else a caller does neither uses it up, nor does it use up the rest.
+type bucket string
 
 // The declarations: access is what any of them grants.
 func public() Access                     { return Access{Public: true} }
 func anyUser() Access                    { return Access{User: true} }
 func roles(rs ...nexus.Role) Access      { return Access{Roles: rs} }
 func (a Access) or(s nexus.Scope) Access { a.Scope = s; return a }
-func (a Access) at(b Bucket) Access      { a.Bucket = &b; return a }
+func (a Access) at(b bucket) Access      { a.Bucket = b; return a }
 
 // Check returns nil if the caller may, Unauthenticated for a stranger and
 // Forbidden for anybody else.

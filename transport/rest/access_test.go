@@ -17,6 +17,14 @@ var pathParam = regexp.MustCompile(`\{[^}]+\}`)
 // may gets anything but those: the store, not the door, has the last word.
 func TestRoleByRoute(t *testing.T) {
 	h := resttest.New(t)
+	as := map[nexus.Role][]string{}
+	for _, r := range nexus.Roles() {
+		as[r] = h.As(r)
+	}
+	keys := map[nexus.Scope]string{}
+	for _, s := range nexus.Scopes() {
+		keys[s] = h.Key(s)
+	}
 	for _, op := range h.API.Operations() {
 		path := rest.Base + pathParam.ReplaceAllString(op.Path, nexus.NewID())
 		t.Run(op.Method+op.Path, func(t *testing.T) {
@@ -42,10 +50,13 @@ func TestRoleByRoute(t *testing.T) {
 			for _, r := range nexus.Roles() {
 				user := h.People[r]
 				allowed := a.Public || a.User || (nexus.Caller{User: user.ID, Roles: user.Roles}).Has(a.Roles...)
-				want(string(r), allowed, http.StatusForbidden, h.As(r)...)
+				if strings.HasPrefix(op.Path, "/auth/") { // it may end the login
+					as[r] = h.As(r)
+				}
+				want(string(r), allowed, http.StatusForbidden, as[r]...)
 			}
 			for _, s := range nexus.Scopes() {
-				want("key for "+string(s), a.Public || a.Scope == s, http.StatusForbidden, "X-Api-Key", h.Key(s))
+				want("key for "+string(s), a.Public || a.Scope == s, http.StatusForbidden, "X-Api-Key", keys[s])
 			}
 		})
 	}

@@ -29,6 +29,8 @@ func (a *API) authRoutes() {
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/auth/refresh", Tags: tag,
 		Summary: "Exchange the refresh cookie for a new access token",
+		Description: "The cookie is good for one exchange. Sent again it ends the login, for one of the two who used it may be a thief. " +
+			"After 503, or when no connection was made, try again; when the answer was lost, go on with the access token for as long as it lives, and then log in.",
 	}, public(), a.refresh)
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/auth/logout", Tags: tag,

@@ -11,6 +11,7 @@ import (
 // may do goes on.
 func TestRolesWaitForTheDatabase(t *testing.T) {
 	h := resttest.New(t)
+	h.Mess.Open(nexus.Hall{ID: nexus.HallID(nexus.NewID()), Name: "Central", Capacity: 100, Default: true})
 	known, staff := h.As(nexus.MessStaff), h.As(nexus.MessStaff)
 	report := map[string]any{"level": "High", "waitTime": "10 mins"}
 	if r := h.Call("POST", "/api/v1/mess/update", report, known...); r.Status != 200 {

@@ -3,10 +3,7 @@ package rest_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"nexus/transport/leaktest"
 )
 
-func TestMain(m *testing.M) {
-	// fasthttp keeps the Date header fresh from one goroutine for the life of the process.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -12,13 +12,16 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"nexus"
-	"nexus/transport/limit"
 )
 
 var tagSafety = []string{"safety"}
 
-// urgent is the bucket that an SOS counts against, and nothing else does: no other traffic of a person uses it up.
-var urgent = Bucket{Name: "sos", Rule: limit.Rule{Rate: 0.5, Burst: 10}}
+// An SOS is held to bounds of its own, so that no other traffic of a person can use them up.
+const (
+	bucketPress    bucket = "sos"
+	bucketCancel   bucket = "sos:cancel"
+	bucketIncident bucket = "sos:incident"
+)
 
 // safetyRoutes registers what concerns an SOS. Whoever may not see an incident finds nothing there.
 func (a *API) safetyRoutes() {
@@ -34,7 +37,7 @@ func (a *API) incidentRoutes() {
 		Description: "Answered once it is stored, by whichever node takes it. A press is known by its clientKey (or, without one, by the Idempotency-Key): " +
 			"repeat it until an answer says `durable: true`. While you have an SOS open another press joins it. `durable: false` says that people have been " +
 			"alerted while the database is away; it is stored as soon as that is back.",
-	}, anyUser().at(urgent), a.raise)
+	}, anyUser().at(bucketPress), a.raise)
 	handle(a, huma.Operation{
 		Method: http.MethodGet, Path: "/safety/incidents", Tags: tagSafety,
 		Summary:     "Incidents, the newest first",
@@ -56,16 +59,16 @@ func (a *API) incidentRoutes() {
 		Method: http.MethodPost, Path: "/safety/incidents/{id}/locations", Tags: tagSafety,
 		Summary:     "Tell where I am or was",
 		Description: "For whoever raised the incident. A fix that was stored before, by its clientSeq, is passed over.",
-	}, anyUser().at(urgent.of("location", limit.Rule{Rate: 2, Burst: 60})), a.locate)
+	}, anyUser().at(bucketIncident), a.locate)
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/safety/incidents/{id}/messages", Tags: tagSafety,
 		Summary: "Say something to those who are in this with me",
-	}, anyUser().at(urgent.of("message", limit.Rule{Rate: 2, Burst: 60})), a.say)
+	}, anyUser().at(bucketIncident), a.say)
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/safety/incidents/{id}/cancel", Tags: tagSafety,
 		Summary:     "Take my own alarm back",
 		Description: "With the PIN, if one is set. Possible for five minutes, until somebody is on the scene.",
-	}, anyUser().at(urgent.of("cancel", limit.Rule{Rate: 0.5, Burst: 10})), a.cancel)
+	}, anyUser().at(bucketCancel), a.cancel)
 	for path, act := range map[string]struct {
 		to      nexus.SOSState
 		summary string
@@ -80,7 +83,7 @@ func (a *API) incidentRoutes() {
 			Method: http.MethodPost, Path: "/safety/incidents/{id}/" + path, Tags: tagSafety,
 			Summary:     act.summary,
 			Description: "For responders. What is not possible in the present state is answered 409 with code `state_conflict` and that state.",
-		}, anyUser().at(urgent.of("act", limit.Rule{Rate: 5, Burst: 60})), func(ctx context.Context, in *actInput) (*Answer[acted], error) {
+		}, anyUser().at(bucketIncident), func(ctx context.Context, in *actInput) (*Answer[acted], error) {
 			seq, err := a.Desk.Act(ctx, caller(ctx), nexus.IncidentID(in.ID), act.to, in.note())
 			return answer(acted{true, seq}, err)
 		})
@@ -88,7 +91,7 @@ func (a *API) incidentRoutes() {
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/safety/incidents/{id}/escalate", Tags: tagSafety,
 		Summary: "Call more people now",
-	}, roles(nexus.Security, nexus.Admin), func(ctx context.Context, in *actInput) (*Answer[acted], error) {
+	}, roles(nexus.Security, nexus.Admin).at(bucketIncident), func(ctx context.Context, in *actInput) (*Answer[acted], error) {
 		seq, err := a.Desk.Escalate(ctx, caller(ctx), nexus.IncidentID(in.ID), in.note())
 		return answer(acted{true, seq}, err)
 	})
@@ -189,7 +192,7 @@ func shownEvent(e nexus.SOSEvent) IncidentEvent {
 
 type incidentEventsInput struct {
 	ByID
-	After int64 `query:"after" minimum:"0" doc:"The last seq that you have"`
+	After int64 `query:"after" minimum:"0" maximum:"9007199254740991" doc:"The last seq that you have"`
 	Limit int   `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"Items at most"`
 }
 
@@ -209,7 +212,7 @@ func (a *API) incidentLocations(ctx context.Context, in *ByID) (*Answer[nexus.Li
 
 // newFix is a fix as phones send it.
 type newFix struct {
-	ClientSeq int64     `json:"clientSeq" minimum:"1" doc:"The phone's own count"`
+	ClientSeq int64     `json:"clientSeq" minimum:"1" maximum:"9007199254740991" doc:"The phone's own count"`
 	At        time.Time `json:"at" doc:"By the phone's clock"`
 	Lat       float64   `json:"lat" minimum:"-90" maximum:"90"`
 	Lng       float64   `json:"lng" minimum:"-180" maximum:"180"`
@@ -237,7 +240,7 @@ type sayInput struct {
 	Idempotent
 	Body struct {
 		ClientMsgID string `json:"clientMsgId,omitempty" maxLength:"200" doc:"Names this message: a second copy is no news"`
-		Body        string `json:"body" minLength:"1" maxLength:"2000" text:"lines"`
+		Text        string `json:"body" minLength:"1" maxLength:"2000" text:"lines"`
 	}
 }
 
@@ -249,7 +252,7 @@ type acted struct {
 
 func (a *API) say(ctx context.Context, in *sayInput) (*Answer[acted], error) {
 	id := cmp.Or(in.Body.ClientMsgID, in.IdempotencyKey, nexus.NewID())
-	seq, err := a.Desk.Say(ctx, caller(ctx), nexus.IncidentID(in.ID), id, in.Body.Body)
+	seq, err := a.Desk.Say(ctx, caller(ctx), nexus.IncidentID(in.ID), id, in.Body.Text)
 	return answer(acted{true, seq}, err)
 }
 

@@ -19,7 +19,7 @@ type conn struct {
 
 	// These belong to the session's turn.
 	events  bucket
-	apart   bucket // of the events in Config.Apart, when events is empty
+	apart   bucket  // of the events in Config.Apart, when events is empty
 	partial *Packet // a binary packet that lacks attachments
 	parts   [][]byte
 	size    int

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"nexus/cluster/freeport"
 )
 
 // Server is one redis-server process on a port of its own, which keeps nothing on disk.
@@ -20,19 +22,16 @@ type Server struct {
 }
 
 // patience bounds the start.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Start runs a server until the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Addr()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{t: t, addr: l.Addr().String()}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s := &Server{t: t, addr: addr}
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s

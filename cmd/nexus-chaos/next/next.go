@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -95,7 +96,8 @@ func (n *Node) next(ctx context.Context) {
 	asked := prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_next_asked_total", Help: "Hints that want an answer."})
 	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_next_refused_total", Help: "Hints answered with: the node does not know the message."})
 	silent := prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_next_silent_total", Help: "Hints without any answer for a long time."})
-	n.cfg.Registry.MustRegister(asked, refused, silent)
+	grains := prometheus.NewCounter(prometheus.CounterOpts{Name: "nexus_next_grains_total", Help: "Hints that want an answer, to grains."})
+	n.cfg.Registry.MustRegister(asked, refused, silent, grains)
 	again := time.NewTicker(hintEvery)
 	defer again.Stop()
 	for number := uint64(1); ; number++ {
@@ -109,6 +111,9 @@ func (n *Node) next(ctx context.Context) {
 		for _, pid := range n.older() {
 			n.system.Root.Send(pid, hint.Interface())
 			asked.Inc()
+			if strings.Contains(pid.GetId(), "/") { // a grain's, as placement names it
+				grains.Inc()
+			}
 			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 			answer, err := grain.Request(ctx, n.system, pid, hint.Interface())
 			cancel()

@@ -72,8 +72,8 @@ func Long(sockets int) []Scenario {
 			Name: "loss", Faults: "20% of the frames between nodes lost for 20 s", Size: large, Silence: 8 * time.Second, Loose: true, Needs: spaces,
 			Act: cut(all, 20*time.Second, (*stage.Spaces).Lose, (*stage.Spaces).Keep),
 		},
-		{Name: "eight", Faults: "eight more nodes join at once and leave at once", Size: large, Silence: 8 * time.Second, Act: crowded},
 		{Name: "next", Faults: "a node of the next version joins, sends what the others do not know, and leaves", Size: large, Silence: 3 * time.Second, OneRetry: true, Act: newer(10 * time.Second)},
+		{Name: "eight", Faults: "eight more nodes join at once and leave at once", Size: large, Silence: 8 * time.Second, Act: crowded},
 		{
 			Name: "ten-thousand", Faults: fmt.Sprintf("a node leaves and comes back, then eight more join at once and leave at once, with %d more live grains", Grains),
 			Size: small, Silence: 12 * time.Second, Grains: true, Act: handOvers,

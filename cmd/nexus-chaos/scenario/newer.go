@@ -28,11 +28,15 @@ func newer(d time.Duration) func(context.Context, *Trial) error {
 		if err := t.Stage.Whole(ctx, 4, settleLimit); err != nil {
 			return err
 		}
-		if err := t.hear(ctx, n, old, d); err != nil {
-			return err
-		}
-		if err := t.reach(ctx, n, old); err != nil {
-			return err
+		// What it has reached before, it knows the address of, and sends to.
+		for _, part := range []func() error{
+			func() error { return t.reach(ctx, n, old, "first") },
+			func() error { return t.hear(ctx, n, old, d) },
+			func() error { return t.reach(ctx, n, old, "again") },
+		} {
+			if err := part(); err != nil {
+				return err
+			}
 		}
 		took, err := n.Stop(65 * time.Second)
 		if err != nil {
@@ -90,6 +94,10 @@ func (t *Trial) hear(ctx context.Context, n *stage.Node, old []*stage.Node, d ti
 	if err != nil {
 		return err
 	}
+	grains, err := n.Metric(ctx, "nexus_next_grains_total")
+	if err != nil {
+		return err
+	}
 	silent, err := n.Metric(ctx, "nexus_next_silent_total")
 	if err != nil {
 		return err
@@ -97,12 +105,13 @@ func (t *Trial) hear(ctx context.Context, n *stage.Node, old []*stage.Node, d ti
 	t.add(check.Holds("messages of an unknown type that each old node dropped, half-way and at the end", "some, and more", fmt.Sprint(heard[0], heard[1]), steady),
 		check.Holds("lines about them in each old node's log", "some, and not one each", fmt.Sprint(logged[1]), told),
 		check.Holds("panics in the old nodes' logs", "0", fmt.Sprint(panics[1]), calm),
-		check.Holds("of those that wanted an answer, never answered", "0, and most refused", fmt.Sprintf("%.0f, %.0f refused of %.0f", silent, refused, asked), silent == 0 && refused > asked/2))
+		check.Holds("of those that wanted an answer, never answered", "0, most refused, some for grains",
+			fmt.Sprintf("%.0f, %.0f refused of %.0f, %.0f for grains", silent, refused, asked, grains), silent == 0 && refused > asked/2 && grains > 0))
 	return nil
 }
 
 // reach checks that the grains of either version answer by way of the other.
-func (t *Trial) reach(ctx context.Context, n *stage.Node, old []*stage.Node) error {
+func (t *Trial) reach(ctx context.Context, n *stage.Node, old []*stage.Node, when string) error {
 	owners, err := check.Owners(ctx, t.Stage.Postgres.Pool())
 	if err != nil {
 		return err
@@ -113,7 +122,7 @@ func (t *Trial) reach(ctx context.Context, n *stage.Node, old []*stage.Node) err
 			owned++
 		}
 	}
-	t.add(check.Note("halls that the node of the next version owns", "%d of %d", owned, len(owners)))
+	t.add(check.Note("halls that the node of the next version owns, "+when, "%d of %d", owned, len(owners)))
 	for _, way := range []struct {
 		by    string
 		nodes []*stage.Node
@@ -122,7 +131,7 @@ func (t *Trial) reach(ctx context.Context, n *stage.Node, old []*stage.Node) err
 		for _, r := range t.probe(ctx, way.nodes, 15*time.Second) {
 			slow = max(slow, r.Took)
 		}
-		t.add(check.Within("all halls answer by way of "+way.by+", max", slow, 5*time.Second))
+		t.add(check.Within("all halls answer by way of "+way.by+", "+when+", max", slow, 5*time.Second))
 	}
 	web := t.web(old)
 	defer web.Close()
@@ -141,6 +150,6 @@ func (t *Trial) reach(ctx context.Context, n *stage.Node, old []*stage.Node) err
 			live += m.Grains[ballast]
 		}
 	}
-	t.add(check.Holds("grains of the new kind, as an old node sees them", fmt.Sprintf("%d on one node", FewGrains), fmt.Sprintf("%d on %d", live, kinds), live == FewGrains && kinds == 1))
+	t.add(check.Holds("grains of the new kind, as an old node sees them, "+when, fmt.Sprintf("%d on one node", FewGrains), fmt.Sprintf("%d on %d", live, kinds), live == FewGrains && kinds == 1))
 	return nil
 }

@@ -193,6 +193,13 @@ func (c *client) shown(n int) string {
 	return text
 }
 
+// forget drops what has come by now.
+func (c *client) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.events = nil
+}
+
 // none fails if something that matches has come by now.
 func (c *client) none(what string, match func(event) bool) {
 	c.t.Helper()
@@ -230,6 +237,13 @@ func (c *client) crowd(what string, fits func(crowd) bool) crowd {
 		return fits == nil || fits(u)
 	})
 	return u
+}
+
+// follows reports whether no tick came between the two. A hall whose claim was renewed, as after a write whose outcome nobody knows, goes on
+// above all that was.
+func (u crowd) follows(was crowd) bool {
+	const activation = 30 // bits for the ticks of one claim
+	return u.Seq == was.Seq+1 || u.Seq>>activation > was.Seq>>activation
 }
 
 func decode(t testing.TB, raw []byte, v any) {

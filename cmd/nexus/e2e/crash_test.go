@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"math/rand/v2"
 	"testing"
+
+	"nexus/cluster/freeport"
 )
 
 // TestNothingAcknowledgedIsLostWhenTheServerIsKilled kills it in the middle of 1,000 check-ins, three times.
@@ -14,9 +16,11 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 	const people = 1000
 	for round := range 3 {
 		from := round * people
-		crew := s.send(t, gates, hall.ID, 16, upTo(from, from+people))
+		killed := make(chan struct{})
+		crew := s.send(t, gates, hall.ID, 16, heldBack(from, from+people, 100, killed))
 		crew.acknowledgedAtLeast(200 + rand.Int64N(500))
 		s.kill(t)
+		close(killed)
 		before := crew.acknowledged.Load()
 		s.restart(t)
 		crew.wg.Wait()
@@ -46,7 +50,11 @@ func TestNothingAcknowledgedIsLostWhenTheServerIsKilled(t *testing.T) {
 // that every write carries.
 func TestTwoServersOverOneDirectory(t *testing.T) {
 	one := start(t)
-	two := &server{binary: raced, dir: one.dir, addr: "127.0.0.1:0"}
+	addr, err := freeport.Addr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := &server{binary: raced, dir: one.dir, addr: addr}
 	if err := two.start(); err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestTheOfficialClientPollsAndThenUpgrades(t *testing.T) {
 	c.expect("connect")
 	before := c.crowd("a tick after the upgrade", nil)
 	after := c.crowd("another", nil)
-	if after.Seq != before.Seq+1 {
+	if after.Seq <= before.Seq { // what a slow client misses between two polls it finds replaced by the newest
 		t.Errorf("seq %d after %d", after.Seq, before.Seq)
 	}
 }
@@ -35,11 +35,13 @@ func TestTheOfficialClientByOneTransport(t *testing.T) {
 	for _, transport := range []string{"websocket", "polling"} {
 		t.Run(transport, func(t *testing.T) {
 			c := connect(t, campus(t), "/mess", options{"transports": []string{transport}})
-			first := c.crowd("a tick", nil)
-			for i := range int64(2) {
-				if u := c.crowd("another tick", nil); u.Seq != first.Seq+i+1 {
-					t.Errorf("seq %d, %d ticks after %d", u.Seq, i+1, first.Seq)
+			last := c.crowd("a tick", nil)
+			for range 2 {
+				u := c.crowd("another tick", nil)
+				if u.Seq <= last.Seq || transport == "websocket" && !u.follows(last) {
+					t.Errorf("seq %d after %d", u.Seq, last.Seq)
 				}
+				last = u
 			}
 			c.none("by another transport", func(e event) bool { return e.Kind == "upgrade" || e.Transport != transport })
 		})
@@ -86,10 +88,12 @@ func TestSubscribe(t *testing.T) {
 	if len(one.Snapshots) != 1 || one.Snapshots[0].HallID != other || one.Snapshots[0].Seq == 0 {
 		t.Errorf("snapshots of %s: %+v", halls[1].Name, one.Snapshots)
 	}
-	next := c.crowd("the hall", func(u crowd) bool { return u.Seq > one.Snapshots[0].Seq })
-	later := c.crowd("a later tick", func(u crowd) bool { return u.Seq > next.Seq })
-	if next.HallID != other || later.HallID != other {
-		t.Errorf("%s and %s after a subscribe to %s", next.Hall, later.Hall, halls[1].Name)
+	c.crowd("the hall", func(u crowd) bool { return u.HallID == other && u.Seq > one.Snapshots[0].Seq })
+	c.forget() // what came on the way
+	for range 2 {
+		if u := c.crowd("a later tick", nil); u.HallID != other {
+			t.Errorf("%s after a subscribe to %s", u.Hall, halls[1].Name)
+		}
 	}
 }
 
@@ -121,12 +125,26 @@ func TestACheckInIsInTheNextUpdate(t *testing.T) {
 	t.Parallel()
 	s := campus(t)
 	hall, gate := s.halls(t)[2], s.gates(t, 1)[0]
-	c := connect(t, s, "/mess", nil)
+	c := connect(t, s, "/mess", options{"transports": []string{"websocket"}})
 	c.call(&struct{}{}, "subscribe", map[string]any{"halls": []nexus.HallID{hall.ID}})
-	last := c.crowd("a tick", func(u crowd) bool { return u.HallID == string(hall.ID) })
-	for i := range 4 {
+	tick := func(after crowd) crowd {
+		u := c.crowd("the next tick", func(u crowd) bool { return u.HallID == string(hall.ID) })
+		if after.Seq > 0 && !u.follows(after) {
+			t.Errorf("seq %d after %d", u.Seq, after.Seq)
+		}
+		return u
+	}
+	last := tick(crowd{})
+	for i, good := 0, 0; good < 4; i++ {
+		if i == 40 {
+			t.Fatalf("only %d check-ins of %d were in the next update", good, i)
+		}
 		r := gate.checkIn(t, hall.ID, in("gate", strconv.Itoa(i)))
-		next := c.crowd("the next tick", func(u crowd) bool { return u.Seq == last.Seq+1 })
+		next := tick(last)
+		if good++; next.Occupancy == last.Occupancy { // it was on its way before the check-in was answered
+			good--
+			next = tick(next)
+		}
 		if r.Accepted != 1 || r.Crowd.Occupancy != last.Occupancy+1 || next.Occupancy != r.Crowd.Occupancy {
 			t.Errorf("%d inside, a check-in answered with %d, and the next update says %d", last.Occupancy, r.Crowd.Occupancy, next.Occupancy)
 		}

@@ -53,6 +53,18 @@ func upTo(a, b int) func() (int, bool) {
 	}
 }
 
+// heldBack gives the numbers from a up to b, the last few of them only once the channel is closed.
+func heldBack(a, b, few int, until <-chan struct{}) func() (int, bool) {
+	next := upTo(a, b)
+	return func() (int, bool) {
+		n, more := next()
+		if more && n >= b-few {
+			<-until
+		}
+		return n, more
+	}
+}
+
 // until gives numbers until ctx ends.
 func until(ctx context.Context) func() (int, bool) {
 	var n atomic.Int64
@@ -61,7 +73,7 @@ func until(ctx context.Context) func() (int, bool) {
 
 // deliver repeats one event until it is acknowledged.
 func (c *crew) deliver(gate caller, e map[string]any) bool {
-	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 2*patience)
 	defer cancel()
 	for ctx.Err() == nil {
 		a, err := gate.do(ctx, "POST", checkins(c.hall), map[string]any{"events": []any{e}})

@@ -16,7 +16,7 @@ import (
 const password = "campus-demo"
 
 // web is one HTTP client for all callers, with room for many at once.
-var web = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
+var web = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 
 // A caller speaks REST to a server, with or without credentials.
 type caller struct {
@@ -75,10 +75,24 @@ func (c caller) do(ctx context.Context, method, path string, body any) (answer, 
 	return answer{res.StatusCode, res.Header, data}, err
 }
 
+// insist sends a request, again while the server is busy: while its answer is a complete 503, which says so.
+func (c caller) insist(ctx context.Context, method, path string, body any) (answer, error) {
+	for deadline := time.Now().Add(patience); ; <-time.After(200 * time.Millisecond) {
+		a, err := c.do(ctx, method, path, body)
+		if err != nil || a.notUnavailable() != "" || time.Now().After(deadline) {
+			return a, err
+		}
+	}
+}
+
 // call sends a request, wants the status, and reads the answer into out unless that is nil.
 func (c caller) call(t testing.TB, method, path string, body any, status int, out any) answer {
 	t.Helper()
-	a, err := c.do(t.Context(), method, path, body)
+	send := c.insist
+	if status == http.StatusServiceUnavailable {
+		send = c.do
+	}
+	a, err := send(t.Context(), method, path, body)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}

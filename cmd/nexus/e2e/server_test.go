@@ -14,17 +14,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"nexus/cluster/freeport"
 )
 
-// patience bounds every wait for something that should come soon.
-const patience = 20 * time.Second
+// patience bounds every wait for something that should come soon. It only ends a test that has failed: machines may be slow, or stand still.
+const patience = 2 * time.Minute
 
 // A server is one nexus process. It may be started again after it has ended, at the same address and over the same data.
 type server struct {
 	binary *binary
 	dir    string
 	env    []string // NEXUS_* beyond the usual
-	addr   string   // a port of the system's choice until the first start
+	addr   string
 	url    string
 	took   time.Duration // of the last start, from exec to the first ready answer
 
@@ -53,7 +55,11 @@ func newServer(b *binary, env ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{binary: b, dir: dir, env: env, addr: "127.0.0.1:0"}, os.Chmod(dir, 0o755)
+	addr, err := freeport.Addr()
+	if err != nil {
+		return nil, err
+	}
+	return &server{binary: b, dir: dir, env: env, addr: addr}, os.Chmod(dir, 0o755)
 }
 
 // cleanup ends the server with the test, and shows its log if the test has failed.
@@ -61,6 +67,9 @@ func (s *server) cleanup(t testing.TB) {
 	t.Cleanup(func() {
 		if err := s.end(); err != nil {
 			t.Errorf("the server's end: %v", err)
+		}
+		if race := s.log.race(); race != "" {
+			forGood(t).Error(race)
 		}
 		if t.Failed() {
 			t.Logf("the server's last words:\n%s", s.log.tail())
@@ -95,7 +104,7 @@ func (s *server) start() error {
 	}
 	s.took = time.Since(began)
 	if s.url == "" { // it stays what it is: callers read it while the server starts again
-		s.url, s.addr = serving.URL, strings.TrimPrefix(serving.URL, "http://")
+		s.url = serving.URL
 	}
 	return nil
 }
@@ -167,19 +176,14 @@ func (s *server) stop() error {
 	return errors.Join(errors.New("still there after SIGTERM"), err, s.endPostgres())
 }
 
-// end ends the server if it still runs, and what a killed one left behind. A race that it saw is an error.
+// end ends the server if it still runs, and what a killed one left behind.
 func (s *server) end() error {
-	var err error
 	select {
 	case <-s.ended:
-		err = s.endPostgres()
+		return s.endPostgres()
 	default:
-		err = s.stop()
+		return s.stop()
 	}
-	if race := s.log.race(); race != "" {
-		err = errors.Join(err, errors.New(race))
-	}
-	return err
 }
 
 // endPostgres ends the private PostgreSQL that a killed server left running.
@@ -247,5 +251,9 @@ func endShared() error {
 	if shared.s == nil || shared.s.cmd == nil {
 		return nil
 	}
-	return shared.s.end()
+	err := shared.s.end()
+	if race := shared.s.log.race(); race != "" {
+		err = errors.Join(err, errors.New(race))
+	}
+	return err
 }

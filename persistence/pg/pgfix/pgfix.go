@@ -12,6 +12,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -38,13 +39,29 @@ func DB(t testing.TB) *pg.DB {
 	return Open(t, URL(t), pg.Options{MaxConns: 8})
 }
 
-// Open opens the database at url with options of the test's own. It is closed at cleanup.
+// Open opens the database at url with options of the test's own. It is closed at cleanup. Bounds that the test does not set are wide:
+// a machine that does much else is no fault of what is tested.
 func Open(t testing.TB, url string, o pg.Options) *pg.DB {
 	t.Helper()
-	db, err := pg.Open(context.Background(), url, o)
+	db, err := pg.Open(context.Background(), url, Patient(o))
 	if err != nil {
 		t.Fatalf("open the test's database: %v", err)
 	}
 	t.Cleanup(db.Close)
 	return db
+}
+
+// patience is longer than anything takes that is not stuck.
+const patience = 2 * time.Minute
+
+// Patient returns the options with wide bounds where they set none.
+func Patient(o pg.Options) pg.Options {
+	for _, d := range []*time.Duration{
+		&o.ConnectTimeout, &o.AcquireTimeout, &o.StatementTimeout, &o.LockTimeout, &o.IdleInTransaction, &o.CallTimeout,
+	} {
+		if *d <= 0 {
+			*d = patience
+		}
+	}
+	return o
 }

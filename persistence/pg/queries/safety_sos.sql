@@ -1,3 +1,7 @@
+-- name: LockPresses :exec
+-- Presses of one person queue up here until their transactions end.
+select pg_advisory_xact_lock(hashtextextended('nexus.sos ' || @user_id::text, 0));
+
 -- name: FindPress :one
 -- What a press with this key was answered with, if there was one.
 select incident_id, seq from sos_press where user_id = @user_id and client_key = @client_key;
@@ -7,11 +11,9 @@ select incident_id, seq from sos_press where user_id = @user_id and client_key =
 select id from sos_incident where user_id = @user_id and drill = @drill and closed_at is null and not duress;
 
 -- name: InsertIncident :one
--- The place of a new incident, and the time by which it is decided; the write that follows fills it in. No row if the person has
--- one open or the id is taken: whoever made that one is waited for.
+-- The place of a new incident, and the time by which it is decided; the write that follows fills it in.
 insert into sos_incident (id, user_id, category, silent, drill, duress, state, raised_at, cancel_until, next_at, head_hash)
 values (@id, @user_id, @category, @silent, @drill, @duress, 'ARMED', clock_timestamp(), clock_timestamp(), clock_timestamp(), @head_hash)
-on conflict do nothing
 returning clock_timestamp()::timestamptz as at;
 
 -- name: LockIncident :one
@@ -20,10 +22,10 @@ returning clock_timestamp()::timestamptz as at;
 with locked as materialized (
     select * from sos_incident i where i.id = @id for update
 )
-select l.user_id, l.head_hash, clock_timestamp()::timestamptz as at from locked l;
+select l.user_id, l.head_hash, v.location, clock_timestamp()::timestamptz as at from locked l join sos_view v on v.id = l.id;
 
 -- name: IncidentHead :one
-select user_id, clock_timestamp()::timestamptz as at from sos_incident where id = @id;
+select user_id, location, clock_timestamp()::timestamptz as at from sos_view where id = @id;
 
 -- name: SOSEvents :many
 select * from sos_event where incident_id = @incident_id order by seq;
@@ -80,16 +82,13 @@ set category = @category, silent = @silent, drill = @drill, duress = @duress, st
     closed_at = sqlc.narg('closed_at'), next_at = sqlc.narg('next_at'), last_seq = @last_seq, head_hash = @head_hash
 where i.id = @id;
 
--- name: KeepPress :execrows
--- The answer to a press. No row if another press with the key was answered meanwhile.
-insert into sos_press (user_id, client_key, incident_id, seq)
-values (@user_id, @client_key, @incident_id, @seq)
-on conflict do nothing;
+-- name: KeepPress :exec
+insert into sos_press (user_id, client_key, incident_id, seq) values (@user_id, @client_key, @incident_id, @seq);
 
 -- name: KeepPressPosition :exec
 -- Where the person pressed; where they pressed again counts.
 insert into sos_location (incident_id, client_seq, at, lat, lng, accuracy)
-values (@incident_id, 0, @at, @lat, @lng, sqlc.narg('accuracy')::double precision)
+values (@incident_id, 0, @at, @lat, @lng, sqlc.narg('accuracy'))
 on conflict (incident_id, client_seq) do update
 set at = excluded.at, lat = excluded.lat, lng = excluded.lng, accuracy = excluded.accuracy, stored_at = now();
 
@@ -103,15 +102,9 @@ on conflict do nothing;
 
 -- name: Fixes :many
 -- Those that were kept up to a time, in order; all without one.
-select client_seq, at, lat, lng, accuracy::double precision as accuracy, battery from sos_location
+select client_seq, at, lat, lng, accuracy, battery from sos_location
 where incident_id = @incident_id and (sqlc.narg('upto')::timestamptz is null or stored_at <= sqlc.narg('upto')::timestamptz)
 order by client_seq;
-
--- name: LastFix :one
-select client_seq, at, lat, lng, accuracy::double precision as accuracy, battery from sos_location
-where incident_id = @incident_id and (sqlc.narg('upto')::timestamptz is null or stored_at <= sqlc.narg('upto')::timestamptz)
-order by client_seq desc
-limit 1;
 
 -- name: FindMessage :one
 select seq from sos_message where incident_id = @incident_id and sender = @sender and client_msg_id = @client_msg_id;

@@ -343,7 +343,7 @@ type SosLocation struct {
 	At         time.Time
 	Lat        float64
 	Lng        float64
-	Accuracy   *float32
+	Accuracy   *float64
 	Battery    *int16
 	StoredAt   time.Time
 }

@@ -259,7 +259,7 @@ func (q *Queries) FindPress(ctx context.Context, userID string, clientKey string
 }
 
 const fixes = `-- name: Fixes :many
-select client_seq, at, lat, lng, accuracy::double precision as accuracy, battery from sos_location
+select client_seq, at, lat, lng, accuracy, battery from sos_location
 where incident_id = $1 and ($2::timestamptz is null or stored_at <= $2::timestamptz)
 order by client_seq
 `
@@ -269,7 +269,7 @@ type FixesRow struct {
 	At        time.Time
 	Lat       float64
 	Lng       float64
-	Accuracy  float64
+	Accuracy  *float64
 	Battery   *int16
 }
 
@@ -302,25 +302,25 @@ func (q *Queries) Fixes(ctx context.Context, incidentID string, upto *time.Time)
 }
 
 const incidentHead = `-- name: IncidentHead :one
-select user_id, clock_timestamp()::timestamptz as at from sos_incident where id = $1
+select user_id, location, clock_timestamp()::timestamptz as at from sos_view where id = $1
 `
 
 type IncidentHeadRow struct {
-	UserID string
-	At     time.Time
+	UserID   string
+	Location []byte
+	At       time.Time
 }
 
 func (q *Queries) IncidentHead(ctx context.Context, id string) (IncidentHeadRow, error) {
 	row := q.db.QueryRow(ctx, incidentHead, id)
 	var i IncidentHeadRow
-	err := row.Scan(&i.UserID, &i.At)
+	err := row.Scan(&i.UserID, &i.Location, &i.At)
 	return i, err
 }
 
 const insertIncident = `-- name: InsertIncident :one
 insert into sos_incident (id, user_id, category, silent, drill, duress, state, raised_at, cancel_until, next_at, head_hash)
 values ($1, $2, $3, $4, $5, $6, 'ARMED', clock_timestamp(), clock_timestamp(), clock_timestamp(), $7)
-on conflict do nothing
 returning clock_timestamp()::timestamptz as at
 `
 
@@ -334,8 +334,7 @@ type InsertIncidentParams struct {
 	HeadHash []byte
 }
 
-// The place of a new incident, and the time by which it is decided; the write that follows fills it in. No row if the person has
-// one open or the id is taken: whoever made that one is waited for.
+// The place of a new incident, and the time by which it is decided; the write that follows fills it in.
 func (q *Queries) InsertIncident(ctx context.Context, arg InsertIncidentParams) (time.Time, error) {
 	row := q.db.QueryRow(ctx, insertIncident,
 		arg.ID,
@@ -404,10 +403,8 @@ func (q *Queries) KeepMessage(ctx context.Context, arg KeepMessageParams) error 
 	return err
 }
 
-const keepPress = `-- name: KeepPress :execrows
-insert into sos_press (user_id, client_key, incident_id, seq)
-values ($1, $2, $3, $4)
-on conflict do nothing
+const keepPress = `-- name: KeepPress :exec
+insert into sos_press (user_id, client_key, incident_id, seq) values ($1, $2, $3, $4)
 `
 
 type KeepPressParams struct {
@@ -417,23 +414,19 @@ type KeepPressParams struct {
 	Seq        int64
 }
 
-// The answer to a press. No row if another press with the key was answered meanwhile.
-func (q *Queries) KeepPress(ctx context.Context, arg KeepPressParams) (int64, error) {
-	result, err := q.db.Exec(ctx, keepPress,
+func (q *Queries) KeepPress(ctx context.Context, arg KeepPressParams) error {
+	_, err := q.db.Exec(ctx, keepPress,
 		arg.UserID,
 		arg.ClientKey,
 		arg.IncidentID,
 		arg.Seq,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	return err
 }
 
 const keepPressPosition = `-- name: KeepPressPosition :exec
 insert into sos_location (incident_id, client_seq, at, lat, lng, accuracy)
-values ($1, 0, $2, $3, $4, $5::double precision)
+values ($1, 0, $2, $3, $4, $5)
 on conflict (incident_id, client_seq) do update
 set at = excluded.at, lat = excluded.lat, lng = excluded.lng, accuracy = excluded.accuracy, stored_at = now()
 `
@@ -458,46 +451,17 @@ func (q *Queries) KeepPressPosition(ctx context.Context, arg KeepPressPositionPa
 	return err
 }
 
-const lastFix = `-- name: LastFix :one
-select client_seq, at, lat, lng, accuracy::double precision as accuracy, battery from sos_location
-where incident_id = $1 and ($2::timestamptz is null or stored_at <= $2::timestamptz)
-order by client_seq desc
-limit 1
-`
-
-type LastFixRow struct {
-	ClientSeq int64
-	At        time.Time
-	Lat       float64
-	Lng       float64
-	Accuracy  float64
-	Battery   *int16
-}
-
-func (q *Queries) LastFix(ctx context.Context, incidentID string, upto *time.Time) (LastFixRow, error) {
-	row := q.db.QueryRow(ctx, lastFix, incidentID, upto)
-	var i LastFixRow
-	err := row.Scan(
-		&i.ClientSeq,
-		&i.At,
-		&i.Lat,
-		&i.Lng,
-		&i.Accuracy,
-		&i.Battery,
-	)
-	return i, err
-}
-
 const lockIncident = `-- name: LockIncident :one
 with locked as materialized (
     select id, user_id, category, silent, drill, duress, state, raised_at, cancel_until, acked_at, on_scene_at, closed_at, next_at, last_seq, head_hash from sos_incident i where i.id = $1 for update
 )
-select l.user_id, l.head_hash, clock_timestamp()::timestamptz as at from locked l
+select l.user_id, l.head_hash, v.location, clock_timestamp()::timestamptz as at from locked l join sos_view v on v.id = l.id
 `
 
 type LockIncidentRow struct {
 	UserID   string
 	HeadHash []byte
+	Location []byte
 	At       time.Time
 }
 
@@ -506,8 +470,23 @@ type LockIncidentRow struct {
 func (q *Queries) LockIncident(ctx context.Context, id string) (LockIncidentRow, error) {
 	row := q.db.QueryRow(ctx, lockIncident, id)
 	var i LockIncidentRow
-	err := row.Scan(&i.UserID, &i.HeadHash, &i.At)
+	err := row.Scan(
+		&i.UserID,
+		&i.HeadHash,
+		&i.Location,
+		&i.At,
+	)
 	return i, err
+}
+
+const lockPresses = `-- name: LockPresses :exec
+select pg_advisory_xact_lock(hashtextextended('nexus.sos ' || $1::text, 0))
+`
+
+// Presses of one person queue up here until their transactions end.
+func (q *Queries) LockPresses(ctx context.Context, userID string) error {
+	_, err := q.db.Exec(ctx, lockPresses, userID)
+	return err
 }
 
 const openIncidentOf = `-- name: OpenIncidentOf :one

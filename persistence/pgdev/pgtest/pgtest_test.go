@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -28,6 +29,12 @@ func TestMain(m *testing.M) {
 		fmt.Println("error", err)
 		os.Exit(1)
 	}
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, syscall.SIGINT) // which is ignored where the tests run in the background
+	go func() {
+		<-interrupted
+		os.Exit(1)
+	}()
 	fmt.Println(theServer.dir)
 	_, err := io.Copy(io.Discard, os.Stdin) // until the test dies, if it does not kill us first
 	fmt.Println("end of input", err)
@@ -99,7 +106,7 @@ func TestNothingIsLeftOfAKilledProcess(t *testing.T) {
 			if err = cmd.Wait(); err == nil {
 				t.Errorf("victim survived %v", sig)
 			}
-			await(t, 10*time.Second, func() bool {
+			await(t, time.Minute, func() bool {
 				_, err := os.Stat(dir)
 				return len(processes(t, dir)) == 0 && errors.Is(err, os.ErrNotExist)
 			})

@@ -27,7 +27,6 @@ import (
 )
 
 const (
-	timeout    = 200 * time.Millisecond
 	probeEvery = 500 * time.Millisecond
 	// prefix keeps our keys apart from others in the same Redis.
 	prefix = "nexus:limit:"
@@ -45,6 +44,7 @@ type Limiter struct {
 	nodes   func() int
 	log     *slog.Logger
 	errors  prometheus.Counter
+	timeout time.Duration
 	shared  atomic.Bool
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -58,13 +58,17 @@ type Config struct {
 	Client   *redis.Client // with short timeouts and no retries; the caller closes it after the limiter
 	Keys     int           // that are remembered while Redis is away
 	Nodes    func() int    // how many share the rules
+	Timeout  time.Duration // of one question; zero: 200 ms
 	Log      *slog.Logger
 	Failures prometheus.Counter // counts what Redis did not do
 }
 
 // New returns a limiter that must be closed. It asks Redis once it has answered a probe.
 func New(c Config) *Limiter {
-	l := &Limiter{client: c.Client, alone: limit.NewMemory(c.Keys), nodes: c.Nodes, log: c.Log, errors: c.Failures}
+	if c.Timeout == 0 {
+		c.Timeout = 200 * time.Millisecond
+	}
+	l := &Limiter{client: c.Client, alone: limit.NewMemory(c.Keys), nodes: c.Nodes, log: c.Log, errors: c.Failures, timeout: c.Timeout}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.probe()
 	l.looking.Go(l.look)
@@ -96,7 +100,7 @@ func (l *Limiter) Allow(ctx context.Context, key string, r limit.Rule) limit.Dec
 
 // ask decides about one event at a time, "" for now.
 func (l *Limiter) ask(ctx context.Context, key string, r limit.Rule, at string) (limit.Decision, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	gap := gapOf(r)
 	take := "1"

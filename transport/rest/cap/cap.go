@@ -14,8 +14,8 @@ import (
 // sender is who signs for the campus towards others.
 const sender = "nexus"
 
-// layout is a time as the standard writes it: an offset in figures, never Z.
-const layout = "2006-01-02T15:04:05-07:00"
+// layout is a time in UTC as the standard (3.3.2) writes it: neither Z nor +00:00.
+const layout = "2006-01-02T15:04:05-00:00"
 
 // minRadius is the smallest circle drawn around a position, in kilometres: phones err by more than they say.
 const minRadius = 0.01

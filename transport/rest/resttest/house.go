@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"nexus"
+	"nexus/actors/incident"
 	"nexus/transport"
 	"nexus/transport/auth"
 	"nexus/transport/limit"
@@ -34,6 +35,7 @@ var CheapHash = &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltL
 type House struct {
 	*Memory
 	Mess    *Mess
+	Safety  *Safety
 	Auth    *auth.Service
 	API     *rest.API
 	Server  *transport.Server
@@ -97,9 +99,9 @@ var Unlimited = limit.Rule{Rate: 1e6, Burst: 1_000_000}
 // New returns a house whose limits nobody reaches, changed by the functions.
 func New(t testing.TB, change ...func(*Config)) *House {
 	t.Helper()
-	h := &House{Memory: NewMemory(), Mess: NewMess(), Log: &Journal{}, Sockets: &Sockets{}, People: map[nexus.Role]nexus.User{}, t: t}
+	h := &House{Memory: NewMemory(), Mess: NewMess(), Safety: NewSafety(), Log: &Journal{}, Sockets: &Sockets{}, People: map[nexus.Role]nexus.User{}, t: t}
 	log := slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c := Config{Limits: rest.Limits{Stranger: Unlimited, User: Unlimited, Device: Unlimited}}
+	c := Config{Limits: rest.Limits{Stranger: Unlimited, User: Unlimited, Device: Unlimited, SOS: Unlimited, Incident: Unlimited}}
 	c.Server = transport.Options{
 		Addr: "127.0.0.1:0", Log: log, Limiter: limit.NewMemory(10_000), Flood: Unlimited, Metrics: prometheus.NewRegistry(),
 		AnyLocalhost: true, Ready: func(context.Context) transport.Readiness { return transport.Readiness{Ready: true} },
@@ -109,7 +111,7 @@ func New(t testing.TB, change ...func(*Config)) *House {
 	}
 	var err error
 	h.Auth, err = auth.New(auth.Options{
-		Accounts: h, Logins: h, Keys: h, Limiter: c.Server.Limiter, Sockets: h.Sockets, Log: log,
+		Accounts: h, Logins: h, Keys: h, Pins: h.Safety, Limiter: c.Server.Limiter, Sockets: h.Sockets, Log: log,
 		Secrets: [][]byte{[]byte("a secret of tests, 32 bytes long")}, Hash: CheapHash,
 	})
 	if err != nil {
@@ -118,10 +120,14 @@ func New(t testing.TB, change ...func(*Config)) *House {
 	for _, r := range nexus.Roles() {
 		h.People[r] = h.user(r)
 	}
+	for _, r := range []nexus.Role{nexus.Security, nexus.Admin} {
+		h.Safety.Staff = append(h.Safety.Staff, incident.Person{ID: h.People[r].ID, Roles: []nexus.Role{r}})
+	}
 	c.Server.Device = h.Auth.KnownKey
 	h.Server = transport.New(c.Server)
 	h.API = rest.New(h.Server.App(), rest.Deps{
 		Auth: h.Auth, Profiles: h, Office: h, Audit: h, Halls: h.Mess, Menus: h.Mess, LiveHalls: h.Mess, Publisher: h.Mess,
+		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety,
 		Limiter: c.Server.Limiter, Limits: c.Limits, Log: log, Secure: c.Secure,
 	})
 	return h

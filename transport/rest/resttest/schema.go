@@ -114,7 +114,7 @@ func text(s *Schema) string {
 	case "email":
 		return "somebody@example.edu"
 	}
-	for _, guess := range []string{"", "1", "2026-01-02", "en-IN", "+91 1234567", "12:30"} {
+	for _, guess := range []string{"", "1", "2026-01-02", "en-IN", "+91 1234567", "12:30", "1234"} {
 		if fits(s, guess) {
 			return guess
 		}

@@ -19,39 +19,40 @@ func main() {
 	addr := flag.String("addr", ":3000", "where to listen")
 	engine := flag.Bool("engine", false, "serve Engine.IO alone")
 	flag.Parse()
-	app, err := newApp(*engine)
+	app, _, err := newApp(*engine, suite, time.Second)
 	if err != nil {
 		log.Fatal(err)
 	}
 	log.Fatal(app.Listen(*addr))
 }
 
-// limits are those of the suites.
-var limits = engineio.Config{
+// suite is what the suites expect.
+var suite = engineio.Config{
 	PingInterval: 300 * time.Millisecond,
 	PingTimeout:  200 * time.Millisecond,
 	MaxPayload:   1_000_000,
 	AllowOrigin:  func(string) bool { return true },
 }
 
-func newApp(engine bool) (*fiber.App, error) {
+// newApp serves one protocol; connect is how long a Socket.IO client may take to its CONNECT.
+func newApp(engine bool, cfg engineio.Config, connect time.Duration) (*fiber.App, *engineio.Server, error) {
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	if engine {
-		srv, err := engineio.NewServer(limits, func(s *engineio.Session) engineio.Receiver { return echo{s} })
+		srv, err := engineio.NewServer(cfg, func(s *engineio.Session) engineio.Receiver { return echo{s} })
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		onfiber.Mount(app, "/engine.io/", srv)
-		return app, nil
+		return app, srv, nil
 	}
-	srv, err := socketio.NewServer(socketio.Config{ConnectTimeout: time.Second}, limits)
+	srv, err := socketio.NewServer(socketio.Config{ConnectTimeout: connect}, cfg)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	srv.Handle("/", mirror{})
 	srv.Handle("/custom", mirror{})
 	onfiber.Mount(app, "/socket.io/", srv.Engine())
-	return app, nil
+	return app, srv.Engine(), nil
 }
 
 // echo sends every message back.

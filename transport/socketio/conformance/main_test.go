@@ -6,37 +6,35 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fasthttp/websocket"
-	"go.uber.org/goleak"
+
+	"nexus/transport/engineio"
+	"nexus/transport/leaktest"
+	"nexus/transport/socketio"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"), // one clock per process, for ever
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-	)
-}
+func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const openPacket = `,"upgrades":[%s],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000}`
 
 // both runs the cases that the two protocols' suites share.
-func both(t *testing.T, test func(t *testing.T, s site)) {
+func both(t *testing.T, cfg engineio.Config, test func(t *testing.T, s site)) {
 	t.Helper()
 	for _, engine := range []bool{true, false} {
 		s := site{path: "/socket.io/"}
 		if engine {
 			s.path = "/engine.io/"
 		}
-		t.Run(strings.Trim(s.path, "/"), func(t *testing.T) { test(t, serve(t, engine)) })
+		t.Run(strings.Trim(s.path, "/"), func(t *testing.T) { test(t, serve(t, engine, cfg)) })
 	}
 }
 
 func TestHandshakes(t *testing.T) {
-	both(t, func(t *testing.T, s site) {
-		status, body := s.do("GET", "?EIO=4&transport=polling", "")
-		if status != 200 || !strings.HasSuffix(body, fmt.Sprintf(openPacket, `"websocket"`)) {
-			t.Error(status, body)
+	both(t, suite, func(t *testing.T, s site) {
+		if got := s.do("GET", "?EIO=4&transport=polling", ""); got.status != 200 || !strings.HasSuffix(got.body, fmt.Sprintf(openPacket, `"websocket"`)) {
+			t.Error(got)
 		}
 		if got := s.dial("?EIO=4&transport=websocket").next(); !strings.HasSuffix(got, fmt.Sprintf(openPacket, "")) {
 			t.Error(got)
@@ -53,7 +51,9 @@ func TestHandshakes(t *testing.T) {
 }
 
 func TestHeartbeats(t *testing.T) {
-	both(t, func(t *testing.T, s site) {
+	beating := quiet
+	beating.PingInterval = suite.PingInterval // and a pong may take an hour
+	both(t, beating, func(t *testing.T, s site) {
 		sid := s.session()
 		for range 3 {
 			s.want("GET", polling(sid), "", 200, "2")
@@ -68,26 +68,29 @@ func TestHeartbeats(t *testing.T) {
 }
 
 func TestPingTimeouts(t *testing.T) {
-	both(t, func(t *testing.T, s site) {
+	dying := quiet
+	dying.PingInterval, dying.PingTimeout = suite.PingInterval, suite.PingTimeout
+	both(t, dying, func(t *testing.T, s site) {
 		sid := s.session()
 		if code := s.open().closed(); code != 4000 { // half a second from now
 			t.Errorf("closed with %d", code)
+		}
+		for range 2 {
+			if r := s.reason(); r != engineio.PingTimeout {
+				t.Error(r)
+			}
 		}
 		s.want("GET", polling(sid), "", 400, "")
 	})
 }
 
 func TestClientCloses(t *testing.T) {
-	both(t, func(t *testing.T, s site) {
+	both(t, quiet, func(t *testing.T, s site) {
 		sid := s.session()
-		answer := make(chan string, 1)
-		go func() {
-			_, body := s.do("GET", polling(sid), "")
-			answer <- body
-		}()
+		poll := s.ask("GET", polling(sid), "") // may come behind the POST, as the last poll
 		s.want("POST", polling(sid), "1", 200, "ok")
-		if got := <-answer; got != "6" {
-			t.Errorf("the poll got %q", got)
+		if got := <-poll; got.body != "6" {
+			t.Errorf("the poll got %v", got)
 		}
 		s.want("GET", polling(sid), "", 400, "")
 		c := s.open()
@@ -97,24 +100,26 @@ func TestClientCloses(t *testing.T) {
 }
 
 func TestUpgrades(t *testing.T) {
-	both(t, func(t *testing.T, s site) {
+	both(t, quiet, func(t *testing.T, s site) {
 		sid := s.session()
 		c := s.dial("?EIO=4&transport=websocket&sid=" + sid)
 		c.send("2probe")
 		c.expect("3probe")
 		s.want("GET", polling(sid), "", 200, "6")
 		c.send("5")
-		s.want("GET", polling(sid), "", 400, "")
-		s.dial("?EIO=4&transport=websocket&sid=" + sid).closed()
-		if s.path == "/engine.io/" {
+		if s.path == "/engine.io/" { // an answer says that the upgrade is done
 			c.send("4hello")
 			c.expect("4hello")
+		} else {
+			c.join("40")
 		}
+		s.want("GET", polling(sid), "", 400, "")
+		s.dial("?EIO=4&transport=websocket&sid=" + sid).closed()
 	})
 }
 
 func TestEngineMessages(t *testing.T) {
-	s := serve(t, true)
+	s := serve(t, true, quiet)
 	for _, body := range []string{"4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="} {
 		sid := s.session()
 		s.want("POST", polling(sid), body, 200, "ok")
@@ -131,20 +136,10 @@ func TestEngineMessages(t *testing.T) {
 }
 
 func TestDuplicatePolls(t *testing.T) {
-	s := serve(t, true)
+	s := serve(t, true, quiet)
 	sid := s.session()
-	type answer struct {
-		status int
-		body   string
-	}
-	answers := make(chan answer, 2)
-	for range 2 {
-		go func() {
-			status, body := s.do("GET", polling(sid), "")
-			answers <- answer{status, body}
-		}()
-	}
-	got := []answer{<-answers, <-answers}
+	first, second := s.ask("GET", polling(sid), ""), s.ask("GET", polling(sid), "") // in any order
+	got := []answer{<-first, <-second}
 	if !slices.Contains(got, answer{200, "1"}) || !slices.Contains(got, answer{400, `{"code":3,"message":"Bad request"}`}) {
 		t.Error(got)
 	}
@@ -152,7 +147,7 @@ func TestDuplicatePolls(t *testing.T) {
 }
 
 func TestCancelledPoll(t *testing.T) {
-	s := serve(t, true)
+	s := serve(t, true, quiet)
 	sid := s.session()
 	conn, err := net.Dial("tcp", s.host)
 	if err != nil {
@@ -164,11 +159,15 @@ func TestCancelledPoll(t *testing.T) {
 	if err := conn.Close(); err != nil {
 		t.Fatal(err)
 	}
+	// The next poll must not overtake this one, which would make it the second of two at once.
+	if r := s.reason(); r != engineio.TransportError {
+		t.Error(r)
+	}
 	s.want("GET", polling(sid), "", 400, "")
 }
 
 func TestNamespaces(t *testing.T) {
-	s := serve(t, false)
+	s := serve(t, false, quiet)
 	for _, test := range []struct{ connect, prefix, auth string }{
 		{"40", `40{"sid":"`, `42["auth",{}]`},
 		{`40{"token":"123"}`, `40{"sid":"`, `42["auth",{"token":"123"}]`},
@@ -188,24 +187,27 @@ func TestNamespaces(t *testing.T) {
 	c = s.open()
 	c.send("4abc")
 	c.closed()
-	s.open().closed() // no CONNECT, no pong
+}
+
+func TestNoConnect(t *testing.T) {
+	s := serveConnecting(t, false, quiet, 100*time.Millisecond)
+	if code := s.open().closed(); code != int(socketio.ConnectTimeout.Code) {
+		t.Errorf("closed with %d", code)
+	}
 }
 
 func TestDisconnects(t *testing.T) {
-	s := serve(t, false)
+	s := serve(t, false, quiet)
 	c := s.joined("40")
 	c.send("41")
-	c.expect("2") // the connection goes on
-	c = s.joined("40")
-	c.send("40/custom")
-	c.next()
-	c.next()
+	c.join("40") // the connection goes on
+	c.join("40/custom")
 	c.send("41/custom", `42["message","message to main namespace"]`)
 	c.expect(`42["message-back","message to main namespace"]`)
 }
 
 func TestMessages(t *testing.T) {
-	s := serve(t, false)
+	s := serve(t, false, quiet)
 	c := s.joined("40")
 	const two = `{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`
 	c.send(`42["message",1,"2",{"3":[true]}]`)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -10,18 +11,38 @@ import (
 
 	"github.com/fasthttp/websocket"
 	"github.com/gofiber/fiber/v2"
+
+	"nexus/transport/engineio"
 )
+
+// patience bounds every wait of a test that has failed anyway.
+const patience = time.Minute
+
+// quiet has no deadline that a machine which stands still could miss, and sends nothing by itself.
+var quiet = engineio.Config{
+	PingInterval: time.Hour, PingTimeout: time.Hour, UpgradeTimeout: time.Hour, MessageTimeout: time.Hour,
+	WriteTimeout: time.Hour, CloseTimeout: time.Hour,
+}
 
 // site is a served conformance application.
 type site struct {
-	t    *testing.T
-	host string
-	path string
+	t     *testing.T
+	host  string
+	path  string
+	ended chan engineio.Reason // of each session
 }
 
-func serve(t *testing.T, engine bool) site {
+// serve runs the application on a free port; a Socket.IO client may take an hour to its CONNECT.
+func serve(t *testing.T, engine bool, cfg engineio.Config) site {
 	t.Helper()
-	app, err := newApp(engine)
+	return serveConnecting(t, engine, cfg, time.Hour)
+}
+
+func serveConnecting(t *testing.T, engine bool, cfg engineio.Config, connect time.Duration) site {
+	t.Helper()
+	ended := make(chan engineio.Reason, 100)
+	cfg.Hooks.Closed = func(_ engineio.Transport, r engineio.Reason) { ended <- r }
+	app, srv, err := newApp(engine, cfg, connect)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,17 +52,20 @@ func serve(t *testing.T, engine bool) site {
 	}
 	done := make(chan error, 1)
 	go func() { done <- app.Listener(listener) }()
-	t.Cleanup(func() { stop(t, app, done) })
+	t.Cleanup(func() { stop(t, app, srv, done) })
 	path := "/socket.io/"
 	if engine {
 		path = "/engine.io/"
 	}
-	return site{t, listener.Addr().String(), path}
+	return site{t, listener.Addr().String(), path, ended}
 }
 
-func stop(t *testing.T, app *fiber.App, done chan error) {
+// stop ends the sessions first: the application waits for polls, and the library forgets a shutdown that comes before it serves, which
+// it does once a test has made a request.
+func stop(t *testing.T, app *fiber.App, srv *engineio.Server, done chan error) {
+	srv.Close(engineio.ShuttingDown)
 	http.DefaultClient.CloseIdleConnections()
-	if err := app.ShutdownWithTimeout(5 * time.Second); err != nil {
+	if err := app.ShutdownWithTimeout(patience); err != nil {
 		t.Error(err)
 	}
 	if err := <-done; err != nil {
@@ -49,23 +73,61 @@ func stop(t *testing.T, app *fiber.App, done chan error) {
 	}
 }
 
-// do makes a request and gives status and body.
-func (s site) do(method, query, body string) (int, string) {
+// reason waits for the end of a session.
+func (s site) reason() engineio.Reason {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), method, "http://"+s.host+s.path+query, strings.NewReader(body))
+	select {
+	case r := <-s.ended:
+		return r
+	case <-time.After(patience):
+		s.t.Fatal("no session ends")
+		panic("unreachable")
+	}
+}
+
+// answer is status and body.
+type answer struct {
+	status int
+	body   string
+}
+
+// do makes a request.
+func (s site) do(method, query, body string) answer {
+	s.t.Helper()
+	select {
+	case got := <-s.ask(method, query, body):
+		return got
+	case <-time.After(patience):
+		s.t.Fatalf("%s %s is not answered", method, query)
+		panic("unreachable")
+	}
+}
+
+// ask makes a request in the background. What it failed with takes the place of a body.
+func (s site) ask(method, query, body string) <-chan answer {
+	got := make(chan answer, 1)
+	go func() {
+		status, text, err := send(s.t.Context(), method, "http://"+s.host+s.path+query, body)
+		if err != nil {
+			text = err.Error()
+		}
+		got <- answer{status, text}
+	}()
+	return got
+}
+
+func send(ctx context.Context, method, url, body string) (int, string, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
 	if err != nil {
-		s.t.Fatal(err)
+		return 0, "", err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		s.t.Fatal(err)
+		return 0, "", err
 	}
 	defer response.Body.Close() //nolint:errcheck // it was only read
 	content, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return response.StatusCode, string(content)
+	return response.StatusCode, string(content), err
 }
 
 func polling(sid string) string { return "?EIO=4&transport=polling&sid=" + sid }
@@ -73,20 +135,19 @@ func polling(sid string) string { return "?EIO=4&transport=polling&sid=" + sid }
 // want compares an answer; an empty body matches any.
 func (s site) want(method, query, body string, status int, content string) {
 	s.t.Helper()
-	gotStatus, got := s.do(method, query, body)
-	if gotStatus != status || content != "" && got != content {
-		s.t.Fatalf("%s %s: %d %q, want %d %q", method, query, gotStatus, got, status, content)
+	if got := s.do(method, query, body); got.status != status || content != "" && got.body != content {
+		s.t.Fatalf("%s %s: %d %q, want %d %q", method, query, got.status, got.body, status, content)
 	}
 }
 
 // session opens a polling session.
 func (s site) session() string {
 	s.t.Helper()
-	status, body := s.do("GET", "?EIO=4&transport=polling", "")
-	if status != 200 || !strings.HasPrefix(body, `0{"sid":"`) {
-		s.t.Fatal(status, body)
+	got := s.do("GET", "?EIO=4&transport=polling", "")
+	if got.status != 200 || !strings.HasPrefix(got.body, `0{"sid":"`) {
+		s.t.Fatal(got)
 	}
-	return body[len(`0{"sid":"`):][:24]
+	return got.body[len(`0{"sid":"`):][:24]
 }
 
 // client is a WebSocket with patience.
@@ -119,10 +180,18 @@ func (s site) open() client {
 func (s site) joined(connect string) client {
 	s.t.Helper()
 	c := s.open()
-	c.send(connect)
-	c.next()
-	c.next()
+	c.join(connect)
 	return c
+}
+
+// join connects to a namespace: an answer and the auth event.
+func (c client) join(connect string) {
+	c.t.Helper()
+	c.send(connect)
+	if got := c.next(); !strings.HasPrefix(got, connect) {
+		c.t.Fatal(got)
+	}
+	c.next()
 }
 
 func (c client) send(texts ...string) {
@@ -141,7 +210,7 @@ func (c client) send(texts ...string) {
 
 // read gives the next message; binary ones begin with "b:".
 func (c client) read() (string, error) {
-	if err := c.ws.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.ws.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return "", err
 	}
 	kind, data, err := c.ws.ReadMessage()
@@ -160,16 +229,10 @@ func (c client) next() string {
 	return text
 }
 
-// expect reads messages, pings aside.
 func (c client) expect(want ...string) {
 	c.t.Helper()
 	for _, w := range want {
-		got := c.next()
-		for got == "2" && w != "2" {
-			c.send("3")
-			got = c.next()
-		}
-		if got != w {
+		if got := c.next(); got != w {
 			c.t.Fatalf("got %q, want %q", got, w)
 		}
 	}

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { pgfix.Main(m) }
 const address = "http://127.0.0.1:4000"
 
 // patience bounds each test.
-const patience = 60 * time.Second
+const patience = 5 * time.Minute
 
 // block returns the README's first fenced block of a language that holds a word.
 func block(t *testing.T, language, word string) string {

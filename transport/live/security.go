@@ -1,0 +1,411 @@
+package live
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"nexus"
+	"nexus/transport/limit"
+	"nexus/transport/rest/wire"
+	"nexus/transport/socketio"
+)
+
+const securityNamespace = "/security"
+
+// What clients send on /security, as the contract names it.
+const (
+	sosRaise    = "SOS_RAISE"
+	sosCancel   = "SOS_CANCEL"
+	sosLocation = "SOS_LOCATION"
+	sosMessage  = "SOS_MESSAGE"
+	sosState    = "SOS_STATE"
+	syncEvents  = "SYNC"
+)
+
+// The topics of incidents: one for each, beside those that every officer hears.
+const (
+	incidentTopics = "safety/"
+	everyIncident  = incidentTopics + "*"
+)
+
+const (
+	// maxFixes bounds what a phone sends of the time that it was offline.
+	maxFixes = 200
+	// maxSynced and maxSyncedEvents bound the answer to one SYNC.
+	maxSynced       = 100
+	maxSyncedEvents = 1000
+	// sideWait bounds what is not an alarm: a press behind it on the same connection waits for it.
+	sideWait = 1500 * time.Millisecond
+)
+
+// Desk takes what people want of incidents; *incident.Desk is one. NotFound for an incident that the caller may not see,
+// Forbidden for what they may not do, StateConflict with the true state for what is not possible now.
+type Desk interface {
+	// Raise takes a press of the button.
+	Raise(ctx context.Context, by nexus.Caller, p nexus.Press) (nexus.Raised, error)
+	// Act is a responder's word, and returns the seq of its event.
+	Act(ctx context.Context, by nexus.Caller, id nexus.IncidentID, to nexus.SOSState, note string) (int64, error)
+	// Cancel takes the caller's own alarm back, or seems to, and returns the state that the caller may see.
+	Cancel(ctx context.Context, by nexus.Caller, id nexus.IncidentID, duress bool) (nexus.SOSState, error)
+	// Say adds a message and returns the seq of its event.
+	Say(ctx context.Context, by nexus.Caller, id nexus.IncidentID, clientMsgID, body string) (int64, error)
+	// Locate keeps where the caller, who raised the incident, is or was.
+	Locate(ctx context.Context, by nexus.Caller, id nexus.IncidentID, fixes []nexus.Fix) error
+}
+
+// Pins knows the two numbers of each person that end an alarm: one of them only seems to.
+type Pins interface {
+	// CheckPin says whether a number is a person's duress PIN. Forbidden for one that is neither of the two.
+	CheckPin(ctx context.Context, user nexus.UserID, pin string) (duress bool, err error)
+}
+
+// Incidents reads incidents as a caller may see them. NotFound for what the caller may not see.
+type Incidents interface {
+	// Incident returns one.
+	Incident(ctx context.Context, by nexus.Caller, id nexus.IncidentID) (nexus.Incident, error)
+	// Events returns an incident's history after a seq, in order, at most limit.
+	Events(ctx context.Context, by nexus.Caller, id nexus.IncidentID, after int64, limit int) ([]nexus.SOSEvent, error)
+}
+
+// Safety is what the SOS on /security needs.
+type Safety struct {
+	Desk      Desk
+	Pins      Pins
+	Incidents Incidents
+	Streams   Streams
+	Limiter   limit.Limiter
+}
+
+// security is what /security does beyond the common: people in need and those who help them.
+type security struct {
+	*Safety
+	hub *Hub
+}
+
+// securityOf returns the namespace.
+func securityOf(s *Safety, hub *Hub) *namespace {
+	ns := &namespace{name: securityNamespace}
+	if s == nil {
+		return ns
+	}
+	x := &security{s, hub}
+	ns.joined, ns.admitted = x.joined, x.admitted
+	// The buckets are those of the routes that do the same, by the same names.
+	ns.events = map[string]handler{
+		sosRaise:    x.limited("sos", limit.Rule{Rate: 0.5, Burst: 10}, x.raise),
+		sosCancel:   x.limited("sos:cancel", limit.Rule{Rate: 0.5, Burst: 10}, x.takeBack),
+		sosLocation: x.limited("sos:location", limit.Rule{Rate: 2, Burst: 60}, aside(x.locate)),
+		sosMessage:  x.limited("sos:message", limit.Rule{Rate: 2, Burst: 60}, aside(x.say)),
+		sosState:    x.limited("sos:act", limit.Rule{Rate: 5, Burst: 60}, aside(x.act)),
+		syncEvents:  x.limited("sos:sync", limit.Rule{Rate: 1, Burst: 30}, aside(x.sync)),
+	}
+	return ns
+}
+
+// limited holds an event to a rate for each person, over all of their sockets.
+func (s *security) limited(bucket string, r limit.Rule, h handler) handler {
+	return func(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+		if err := s.Limiter.Allow(ctx, bucket+":"+string(p.who().User), r).Err(); err != nil {
+			return nil, err
+		}
+		return h(ctx, p, args)
+	}
+}
+
+// aside bounds what is not an alarm.
+func aside(h handler) handler {
+	return func(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+		ctx, cancel := context.WithTimeout(ctx, sideWait)
+		defer cancel()
+		return h(ctx, p, args)
+	}
+}
+
+// officer reports whether a caller hears of every incident.
+func officer(c nexus.Caller) bool { return c.Has(nexus.Security, nexus.Admin) }
+
+// joined lets officers hear of every incident at once: where people are, and alarms that the database does not know yet.
+func (s *security) joined(_ context.Context, p *peer) error {
+	if !officer(p.who()) {
+		return nil
+	}
+	return s.hub.subscribeAndOffer(p, []string{everyIncident})
+}
+
+// admitted begins to hand the peer its streams. Earlier, lines would pile up behind the answer to CONNECT.
+func (s *security) admitted(p *peer) {
+	s.hub.courier.join(p, p.offset.own, p.offset.campus, officer(p.who()))
+}
+
+// only is the form that an event's first argument is.
+func only(args socketio.Args) (*form, error) {
+	if args.Len() == 0 {
+		return nil, nexus.Errorf(nexus.Invalid, "an object is expected")
+	}
+	return openForm(args.Raw[0], "0", "")
+}
+
+var categories = regexp.MustCompile(`^[a-z0-9_-]*$`)
+
+// raise takes a press of the button.
+func (s *security) raise(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	f, err := only(args)
+	if err != nil {
+		return nil, err
+	}
+	by := p.who()
+	press := nexus.Press{
+		User:      by.User,
+		ClientKey: cmp.Or(f.text("clientKey", 200), nexus.NewID()), // an alarm without a name is still an alarm
+		Category:  cmp.Or(f.text("category", 60), "panic"),
+		Silent:    f.flag("silent"), Drill: f.flag("drill"), Position: f.position(), At: f.when("at"),
+	}
+	if !categories.MatchString(press.Category) {
+		f.fail("category", "must be lower-case letters, digits, - and _")
+	}
+	if n := f.integer("countdownSeconds", 0, 60); n != nil {
+		press.Countdown = time.Duration(*n) * time.Second
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	return s.Desk.Raise(ctx, by, press)
+}
+
+// takeBack takes as long, and says the same, whichever of the two numbers it gets.
+func (s *security) takeBack(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	f, err := only(args)
+	if err != nil {
+		return nil, err
+	}
+	id, pin := f.id("incidentId"), f.text("pin", 8)
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	by := p.who()
+	duress, err := s.Pins.CheckPin(ctx, by.User, pin)
+	if err != nil {
+		return nil, err
+	}
+	state, err := s.Desk.Cancel(ctx, by, nexus.IncidentID(id), duress)
+	return struct {
+		State nexus.SOSState `json:"state"`
+	}{state}, err
+}
+
+// locate takes one fix, or a list of those that the phone took while it was offline.
+func (s *security) locate(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	fixes, err := readFixes(args)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(fixes)) {
+		if err := s.Desk.Locate(ctx, p.who(), id, fixes[id]); err != nil {
+			return nil, err
+		}
+	}
+	return struct {
+		Stored bool `json:"stored"`
+	}{true}, nil
+}
+
+func readFixes(args socketio.Args) (map[nexus.IncidentID][]nexus.Fix, error) {
+	fixes := make(map[nexus.IncidentID][]nexus.Fix)
+	var list []json.RawMessage
+	if args.Len() == 0 || args.Raw[0][0] != '[' {
+		f, err := only(args)
+		if err != nil {
+			return nil, err
+		}
+		id, fix := f.fix()
+		fixes[id] = []nexus.Fix{fix}
+		return fixes, f.err()
+	}
+	if err := args.Decode(0, &list); err != nil {
+		return nil, nexus.Errorf(nexus.Invalid, "a fix or a list of them is expected")
+	}
+	if len(list) == 0 || len(list) > maxFixes {
+		return nil, nexus.Errorf(nexus.TooLarge, "between 1 and %d fixes", maxFixes)
+	}
+	all := form{}
+	for i, raw := range list {
+		at := fmt.Sprintf("[%d]", i)
+		f, err := openForm(raw, at, at+".")
+		if err != nil {
+			return nil, err
+		}
+		id, fix := f.fix()
+		fixes[id] = append(fixes[id], fix)
+		all.wrong = append(all.wrong, f.wrong...)
+	}
+	return fixes, all.err()
+}
+
+// fix reads one fix.
+func (f *form) fix() (id nexus.IncidentID, fix nexus.Fix) {
+	id = nexus.IncidentID(f.id("incidentId"))
+	for _, name := range []string{"lat", "lng", "clientSeq", "at"} {
+		f.need(name)
+	}
+	if at := f.position(); at != nil {
+		fix.Position = *at
+	}
+	if n := f.integer("clientSeq", 1, maxSafe); n != nil {
+		fix.ClientSeq = *n
+	}
+	if n := f.integer("battery", 0, 100); n != nil {
+		battery := int(*n)
+		fix.Battery = &battery
+	}
+	fix.At = f.when("at")
+	return id, fix
+}
+
+// seqAnswer is the answer to what made an event.
+type seqAnswer struct {
+	Seq int64 `json:"seq"`
+}
+
+// say adds a message.
+func (s *security) say(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	f, err := only(args)
+	if err != nil {
+		return nil, err
+	}
+	id, msg, body := f.id("incidentId"), f.text("clientMsgId", 200), f.lines("body", 2000)
+	f.need("clientMsgId")
+	f.need("body")
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	seq, err := s.Desk.Say(ctx, p.who(), nexus.IncidentID(id), msg, body)
+	return seqAnswer{seq}, err
+}
+
+// act takes what an officer says of their way to the place.
+func (s *security) act(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	by := p.who()
+	if !by.Has(nexus.Security) {
+		return nil, nexus.Errorf(nexus.Forbidden, "for security alone")
+	}
+	f, err := only(args)
+	if err != nil {
+		return nil, err
+	}
+	id, to, note := f.id("incidentId"), nexus.SOSState(f.text("to", 20)), f.lines("note", 1000)
+	if !slices.Contains([]nexus.SOSState{nexus.SOSAcknowledged, nexus.SOSEnRoute, nexus.SOSOnScene, nexus.SOSResolved, nexus.SOSFalseAlarm}, to) {
+		f.fail("to", "must be ACKNOWLEDGED, EN_ROUTE, ON_SCENE, RESOLVED or FALSE_ALARM")
+	}
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	seq, err := s.Desk.Act(ctx, by, nexus.IncidentID(id), to, note)
+	return seqAnswer{seq}, err
+}
+
+// synced is the answer to SYNC.
+type synced struct {
+	Events []eventShown `json:"events"`
+	More   bool         `json:"more,omitempty"` // ask again, from where this ends
+}
+
+// sync answers with what happened in incidents after what the client has seen, by incident and in order, and lets a responder hear
+// where the person is. An incident that the caller may not see is passed over.
+func (s *security) sync(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	since, err := readSync(args)
+	if err != nil {
+		return nil, err
+	}
+	by, answer := p.who(), synced{Events: []eventShown{}}
+	var topics []string
+	for _, id := range slices.Sorted(maps.Keys(since)) {
+		if !officer(by) { // they hear of every incident anyway
+			i, err := s.Incidents.Incident(ctx, by, id)
+			if nexus.CodeOf(err) == nexus.NotFound {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			if i.User != by.User && !i.State.Closed() {
+				topics = append(topics, incidentTopics+string(id))
+			}
+		}
+		room := maxSyncedEvents - len(answer.Events)
+		events, err := s.Incidents.Events(ctx, by, id, since[id], room+1)
+		if nexus.CodeOf(err) == nexus.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range events[:min(len(events), room)] {
+			answer.Events = append(answer.Events, showEvent(e))
+		}
+		if answer.More = len(events) > room; answer.More {
+			break
+		}
+	}
+	if err := s.hub.alsoListen(p, topics); err != nil {
+		return nil, err
+	}
+	return wire.View(answer), nil
+}
+
+func readSync(args socketio.Args) (map[nexus.IncidentID]int64, error) {
+	f, err := only(args)
+	if err != nil {
+		return nil, err
+	}
+	f.need("incidents")
+	if err := f.err(); err != nil {
+		return nil, err
+	}
+	in, err := openForm(f.values["incidents"], "incidents", "incidents.")
+	if err != nil {
+		return nil, err
+	}
+	if len(in.values) > maxSynced {
+		return nil, nexus.InvalidField("incidents", "at most %d", maxSynced)
+	}
+	since := make(map[nexus.IncidentID]int64, len(in.values))
+	for _, name := range slices.Sorted(maps.Keys(in.values)) {
+		id := strings.ToLower(name)
+		if !nexus.ValidID(id) {
+			return nil, nexus.InvalidField("incidents", "must be by the ids of incidents")
+		}
+		since[nexus.IncidentID(id)] = 0
+		if seq := in.integer(name, 0, maxSafe); seq != nil {
+			since[nexus.IncidentID(id)] = *seq
+		}
+	}
+	return since, in.err()
+}
+
+// alsoListen adds to what a peer listens to.
+func (h *Hub) alsoListen(p *peer, topics []string) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	topics = slices.AppendSeq(topics, maps.Keys(p.topics))
+	slices.Sort(topics)
+	_, err := h.listen(p, slices.Compact(topics))
+	return err
+}
+
+// forgetIncidents drops the newest broadcasts of incidents that are no news any more: halls stay, incidents come and go. It needs
+// the lock.
+func (h *Hub) forgetIncidents() {
+	maps.DeleteFunc(h.latest, func(topic string, n newest) bool {
+		return strings.HasPrefix(topic, incidentTopics) && time.Since(n.at) > seqHolds
+	})
+}
