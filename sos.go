@@ -106,7 +106,7 @@ type Delivery struct {
 	Seq      int64      // counts from 1 without a gap within the stream
 	Kind     string     // DeliverAlert, DeliverEvent or DeliverMass
 	Event    *SOSEvent  // as its recipient may see it; nil for DeliverMass
-	Incident *Incident  // as it stood then, for DeliverAlert: with the position known at that time
+	Incident *Incident  // as it stands when it is read, for DeliverAlert: a late reader wants the newest position
 	Mass     *MassAlert // for DeliverMass
 	At       time.Time  // of the commit
 }

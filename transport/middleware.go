@@ -159,6 +159,8 @@ func (s *Server) flood(c *fiber.Ctx) error {
 		d = s.Limiter.Allow(c.UserContext(), "metrics:"+limit.Household(o.IP), scrapes)
 	case o.Relayed:
 		return c.Next() // the node where it came in has counted it
+	case c.Method() == fiber.MethodPost && c.Path() == rest.Base+rest.SOSPath:
+		d = s.Limiter.Allow(c.UserContext(), "flood:sos:"+limit.Household(o.IP), emergencies)
 	default:
 		d = s.admit(c)
 	}
@@ -174,6 +176,9 @@ func (s *Server) flood(c *fiber.Ctx) error {
 // scrapes is how often one address may read the metrics, each time of which costs milliseconds and 100 KB: some Prometheus servers
 // behind one address, and nobody who does nothing else.
 var scrapes = limit.Rule{Rate: 2, Burst: 20}
+
+// emergencies is how often the button may be pressed from one address, which a campus may share, whatever else comes from there.
+var emergencies = limit.Rule{Rate: 200, Burst: 1000}
 
 // newDevices is how often an address that is over its bound may still show API keys not seen before: few enough to
 // be looked up without harm, so that guessing is worth nothing, and enough for every gate of a campus to become known.

@@ -40,7 +40,7 @@ func checkPress(p *nexus.Press) error {
 	case len(p.Category) > 60, strings.Trim(p.Category, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "":
 		return nexus.InvalidField("category", "must be 1 to 60 of a-z, 0-9, _ and -")
 	case p.Countdown < 0 || p.Countdown > maxCountdown:
-		return nexus.InvalidField("countdown", "must be 0 to 60 seconds")
+		return nexus.InvalidField("countdownSeconds", "must be 0 to 60 seconds")
 	}
 	if p.At = p.At.UTC(); !known(p.At) {
 		p.At = time.Time{}

@@ -97,14 +97,14 @@ func securityOf(s *Safety, hub *Hub) *namespace {
 	}
 	x := &security{s, hub}
 	ns.joined, ns.admitted = x.joined, x.admitted
-	// The buckets are those of the routes that do the same, by the same names.
+	// The buckets are those of the routes that do the same.
 	ns.events = map[string]handler{
-		sosRaise:    x.limited("sos", limit.Rule{Rate: 0.5, Burst: 10}, x.raise),
-		sosCancel:   x.limited("sos:cancel", limit.Rule{Rate: 0.5, Burst: 10}, x.takeBack),
-		sosLocation: x.limited("sos:location", limit.Rule{Rate: 2, Burst: 60}, aside(x.locate)),
-		sosMessage:  x.limited("sos:message", limit.Rule{Rate: 2, Burst: 60}, aside(x.say)),
-		sosState:    x.limited("sos:act", limit.Rule{Rate: 5, Burst: 60}, aside(x.act)),
-		syncEvents:  x.limited("sos:sync", limit.Rule{Rate: 1, Burst: 30}, aside(x.sync)),
+		sosRaise:    x.limited(limit.SOSBucket, limit.SOS, x.raise),
+		sosCancel:   x.limited(limit.CancelBucket, limit.SOS, x.takeBack),
+		sosLocation: x.limited(limit.IncidentBucket, limit.Incident, aside(x.locate)),
+		sosMessage:  x.limited(limit.IncidentBucket, limit.Incident, aside(x.say)),
+		sosState:    x.limited(limit.IncidentBucket, limit.Incident, aside(x.act)),
+		syncEvents:  x.limited(limit.IncidentBucket, limit.Incident, aside(x.sync)),
 	}
 	return ns
 }
@@ -112,7 +112,7 @@ func securityOf(s *Safety, hub *Hub) *namespace {
 // limited holds an event to a rate for each person, over all of their sockets.
 func (s *security) limited(bucket string, r limit.Rule, h handler) handler {
 	return func(ctx context.Context, p *peer, args socketio.Args) (any, error) {
-		if err := s.Limiter.Allow(ctx, bucket+":"+string(p.who().User), r).Err(); err != nil {
+		if err := s.Limiter.Allow(ctx, bucket+string(p.who().User), r).Err(); err != nil {
 			return nil, err
 		}
 		return h(ctx, p, args)

@@ -75,8 +75,8 @@ type Limits struct {
 	Stranger limit.Rule // per address without valid credentials, which a whole campus may share: 500 a second, 2000 at once
 	User     limit.Rule // per account: 50 a second for long, 500 at once
 	Device   limit.Rule // per API key, which may serve all gates of a campus: 1000 a second, 5000 at once
-	SOS      limit.Rule // presses of an account, and cancels likewise, whatever else it does: one in 2 s, 10 at once
-	Incident limit.Rule // what an account says and does in incidents: 5 a second, 100 at once
+	SOS      limit.Rule // presses of an account, and cancels likewise: limit.SOS
+	Incident limit.Rule // what an account says and does in incidents: limit.Incident
 }
 
 func (l Limits) orDefault() Limits {
@@ -88,8 +88,8 @@ func (l Limits) orDefault() Limits {
 	fill(&l.Stranger, 500, 2000)
 	fill(&l.User, 50, 500)
 	fill(&l.Device, 1000, 5000)
-	fill(&l.SOS, 0.5, 10)
-	fill(&l.Incident, 5, 100)
+	fill(&l.SOS, limit.SOS.Rate, limit.SOS.Burst)
+	fill(&l.Incident, limit.Incident.Rate, limit.Incident.Burst)
 	return l
 }
 
@@ -100,9 +100,9 @@ func (a *API) throttle(ctx huma.Context, c nexus.Caller, own bucket) error {
 	case c.Key != "":
 		key, rule = "key:"+string(c.Key), a.Limits.Device
 	case c.User != "" && own == bucketIncident:
-		key, rule = string(own)+":"+string(c.User), a.Limits.Incident
+		key, rule = string(own)+string(c.User), a.Limits.Incident
 	case c.User != "" && own != "":
-		key, rule = string(own)+":"+string(c.User), a.Limits.SOS
+		key, rule = string(own)+string(c.User), a.Limits.SOS
 	case c.User != "":
 		key, rule = "user:"+string(c.User), a.Limits.User
 	}

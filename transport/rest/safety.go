@@ -12,16 +12,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"nexus"
+	"nexus/transport/limit"
 )
 
 var tagSafety = []string{"safety"}
 
 // An SOS is held to bounds of its own, so that no other traffic of a person can use them up.
 const (
-	bucketPress    bucket = "sos"
-	bucketCancel   bucket = "sos:cancel"
-	bucketIncident bucket = "sos:incident"
+	bucketPress    bucket = limit.SOSBucket
+	bucketCancel   bucket = limit.CancelBucket
+	bucketIncident bucket = limit.IncidentBucket
 )
+
+// SOSPath is where an SOS is raised, below Base.
+const SOSPath = "/safety/sos"
 
 // safetyRoutes registers what concerns an SOS. Whoever may not see an incident finds nothing there.
 func (a *API) safetyRoutes() {
@@ -32,7 +36,7 @@ func (a *API) safetyRoutes() {
 
 func (a *API) incidentRoutes() {
 	handle(a, huma.Operation{
-		Method: http.MethodPost, Path: "/safety/sos", Tags: tagSafety,
+		Method: http.MethodPost, Path: SOSPath, Tags: tagSafety,
 		Summary: "Raise an SOS",
 		Description: "Answered once it is stored, by whichever node takes it. A press is known by its clientKey (or, without one, by the Idempotency-Key): " +
 			"repeat it until an answer says `durable: true`. While you have an SOS open another press joins it. `durable: false` says that people have been " +

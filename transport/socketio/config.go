@@ -17,7 +17,8 @@ type Config struct {
 	EventsPerSecond int           // 200: packets of one connection, of whatever type
 	EventBurst      int           // twice EventsPerSecond
 
-	// Apart are events with a bucket of their own, as large: whatever else a client sent too much of, they still come through.
+	// Apart are events with a bucket of their own, as large: whatever else a client sent too much of, they still come through. Their
+	// acknowledgements are urgent.
 	Apart []string
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 
 	"nexus/transport/engineio"
@@ -211,13 +212,13 @@ func (s *Socket) event(p Packet, args Args) {
 	}
 	e := Event{Name: name, Args: Args{Raw: args.Raw[1:], Attachments: args.Attachments}}
 	if p.HasID {
-		e.Ack = s.acker(p.ID)
+		e.Ack = s.acker(p.ID, slices.Contains(s.conn.srv.cfg.Apart, name))
 	}
 	s.ns.Event(s, e)
 }
 
-// acker is the Ack of one event.
-func (s *Socket) acker(id uint64) func(args ...any) error {
+// acker is the Ack of one event. An urgent one does not wait behind what is queued.
+func (s *Socket) acker(id uint64, urgent bool) func(args ...any) error {
 	var once sync.Once
 	return func(args ...any) (err error) {
 		once.Do(func() {
@@ -225,7 +226,11 @@ func (s *Socket) acker(id uint64) func(args ...any) error {
 			if m, err = encode(Packet{Type: TypeAck, Namespace: s.namespace, ID: id, HasID: true}, "", args); err != nil {
 				return
 			}
-			if !s.Push(m) {
+			push := s.Push
+			if urgent {
+				push = s.PushUrgent
+			}
+			if !push(m) {
 				err = ErrDisconnected
 			}
 		})

@@ -23,12 +23,15 @@ type Size struct {
 	Sockets      int  // that hear the default hall
 	Listeners    int  // sockets that hear all halls and record each tick
 	People       int  // raters, editors and visitors, so many of each
+	Students     int  // who press the button, up to 30; three officers answer if there are any
+	PressEvery   time.Duration
 	Balanced     bool // nobody goes past the balancer
 }
 
 // Crowd is all clients of a trial.
 type Crowd struct {
 	Sockets []*Socket
+	Radios  []*Radio // of officers and students, on /security
 
 	web     *Web
 	runners []Runner
@@ -36,6 +39,9 @@ type Crowd struct {
 	giveUp  context.CancelFunc
 	running sync.WaitGroup
 	heard   chan struct{} // one for each socket that has heard its first tick
+
+	silence   context.CancelFunc // ends the radios
+	listening sync.WaitGroup
 }
 
 // Cast is who the clients are: what a crowd of any size is made from.
@@ -44,6 +50,7 @@ type Cast struct {
 	Keys  Keys
 	Menus []string
 	Tag   string // that begins the name of every client and event
+	Heads map[string]int64 // how far the streams of all have come, by the name of the account
 }
 
 // Gather makes a crowd, logged in and at rest.
@@ -66,6 +73,9 @@ func Gather(ctx context.Context, w *Web, cast Cast, size Size) (*Crowd, error) {
 		if err := c.addPeople(ctx, cast, i); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.addSafety(ctx, cast, size); err != nil {
+		return nil, err
 	}
 	for i := range size.Sockets + size.Listeners {
 		s := &Socket{Web: w, Name: fmt.Sprintf("%s-socket-%d", cast.Tag, i), All: i < size.Listeners, ready: func() { c.heard <- struct{}{} }}
@@ -100,6 +110,11 @@ func (c *Crowd) Start(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	giveUp, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop, c.giveUp = stop, cancel
+	listening, silence := context.WithCancel(context.WithoutCancel(ctx))
+	c.silence = silence
+	for _, r := range c.Radios {
+		c.listening.Go(func() { r.Run(listening) })
+	}
 	for i, s := range c.Sockets {
 		if i%20 == 19 {
 			sleep(ctx, 20*time.Millisecond)
@@ -111,6 +126,7 @@ func (c *Crowd) Start(ctx context.Context) error {
 		case <-c.heard:
 		case <-ctx.Done():
 			c.Stop(0)
+			c.Hush()
 			return fmt.Errorf("not every socket has heard a tick: %w", ctx.Err())
 		}
 	}
@@ -120,11 +136,17 @@ func (c *Crowd) Start(ctx context.Context) error {
 	return nil
 }
 
-// Stop has the clients end, and gives those whose last request is not answered yet the limit for it.
+// Stop has the clients end but for the radios, which go on listening, and gives those whose last request is not answered yet the limit for it.
 func (c *Crowd) Stop(limit time.Duration) {
 	c.stop()
 	t := time.AfterFunc(limit, c.giveUp)
 	defer t.Stop()
 	c.running.Wait()
 	c.giveUp()
+}
+
+// Hush has the radios end. A second call does nothing.
+func (c *Crowd) Hush() {
+	c.silence()
+	c.listening.Wait()
 }

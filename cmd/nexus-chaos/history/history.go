@@ -29,6 +29,10 @@ const (
 	Edit    = "edit"    // profile of Key: Event is the text, Value the version that it became
 	Login   = "login"
 	Refresh = "refresh"
+	Raise   = "raise"  // an SOS of Client by the press Event; it made, or joined, the incident Key as its event Value
+	Cancel  = "cancel" // of the incident Key by Client, who was told that its state is Event
+	Act     = "act"    // the officer Client says Event of the incident Key, as its event Value
+	See     = "see"    // the incident Key was in state Event after its event Value
 )
 
 // Op is one operation of a client, with all its attempts: they carry the same event id, and count once.
@@ -47,6 +51,9 @@ type Op struct {
 	Attempts  int      `json:"attempts"`
 	Troubles  []string `json:"troubles,omitempty"`  // what the attempts before were answered with
 	Scattered bool     `json:"scattered,omitempty"` // sent to nodes directly, not through the balancer
+	Durable   bool     `json:"durable,omitempty"`   // of an SOS: an answer said so
+	Alarmed   bool     `json:"alarmed,omitempty"`   // of an SOS: the first answer said that it was not durable yet
+	Once      bool     `json:"once,omitempty"`      // of an SOS: it was not repeated after an answer that was not durable
 }
 
 // Tick is one CROWD_UPDATE that a subscriber heard.
@@ -59,17 +66,33 @@ type Tick struct {
 	At         int64  `json:"at"`
 }
 
-// Log collects operations and ticks. It is safe for concurrent use.
+// Delivery is one line of a stream of class A that a device heard, as often as it heard it.
+type Delivery struct {
+	Client     string `json:"client"`
+	Connection int    `json:"connection"`
+	Name       string `json:"name"`         // of the event
+	ID         string `json:"id,omitempty"` // empty: an alarm that the database did not know yet
+	Offset     int64  `json:"offset,omitempty"`
+	Incident   string `json:"incident"`
+	Seq        int64  `json:"seq"` // of the incident's event
+	At         int64  `json:"at"`
+}
+
+// Log collects operations, ticks and deliveries. It is safe for concurrent use.
 type Log struct {
 	began time.Time
 
-	mu    sync.Mutex
-	ops   []Op
-	ticks []Tick
+	mu         sync.Mutex
+	ops        []Op
+	ticks      []Tick
+	deliveries []Delivery
 }
 
 // New returns an empty log whose clock starts now.
 func New() *Log { return &Log{began: time.Now()} }
+
+// Began is when the log's clock was zero.
+func (l *Log) Began() time.Time { return l.began }
 
 // Now is the time on the log's clock.
 func (l *Log) Now() int64 { return int64(time.Since(l.began)) }
@@ -86,6 +109,20 @@ func (l *Log) Hear(t Tick) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.ticks = append(l.ticks, t)
+}
+
+// Take records a delivery.
+func (l *Log) Take(d Delivery) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deliveries = append(l.deliveries, d)
+}
+
+// Deliveries returns what the devices on /security heard, in order.
+func (l *Log) Deliveries() []Delivery {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]Delivery(nil), l.deliveries...)
 }
 
 // Ops returns the operations of the kinds, in the order in which they ended.
@@ -109,7 +146,7 @@ func (l *Log) Ticks() []Tick {
 	return append([]Tick(nil), l.ticks...)
 }
 
-// Save writes everything to a file, one JSON object a line: operations, then ticks.
+// Save writes everything to a file, one JSON object a line: operations, then ticks, then deliveries.
 func (l *Log) Save(path string) (err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,6 +164,11 @@ func (l *Log) Save(path string) (err error) {
 	}
 	for _, t := range l.ticks {
 		if err := e.Encode(t); err != nil {
+			return err
+		}
+	}
+	for _, d := range l.deliveries {
+		if err := e.Encode(d); err != nil {
 			return err
 		}
 	}

@@ -92,7 +92,16 @@ func TestThePrivatePostgreSQLDiesUnderLoad(t *testing.T) {
 	})
 }
 
-func TestAnExternalPostgreSQLDiesUnderLoad(t *testing.T) {
+// outside is a PostgreSQL that no node looks after.
+type outside struct {
+	*pgdev.Server
+	t   *testing.T
+	dir string
+}
+
+// external starts one. It ends with the test.
+func external(t *testing.T) *outside {
+	t.Helper()
 	dir, err := os.MkdirTemp(work, "postgres-")
 	if err == nil {
 		err = os.Chmod(dir, 0o755)
@@ -100,27 +109,41 @@ func TestAnExternalPostgreSQLDiesUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begin := func() *pgdev.Server {
-		pg, err := pgdev.Start(t.Context(), pgdev.Config{Dir: dir, Durable: true, Unwatched: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := pg.Close(); err != nil {
-				t.Errorf("end PostgreSQL: %v", err)
-			}
-		})
-		return pg
+	o := &outside{t: t, dir: dir}
+	o.start()
+	return o
+}
+
+func (o *outside) start() {
+	o.t.Helper()
+	pg, err := pgdev.Start(o.t.Context(), pgdev.Config{Dir: o.dir, Durable: true, Unwatched: true})
+	if err != nil {
+		o.t.Fatal(err)
 	}
-	pg := begin()
+	o.Server = pg
+	o.t.Cleanup(func() {
+		if err := pg.Close(); err != nil {
+			o.t.Errorf("end PostgreSQL: %v", err)
+		}
+	})
+}
+
+// kill ends it as pg_ctl stop -m immediate does.
+func (o *outside) kill() {
+	o.t.Helper()
+	pid, err := postmaster(filepath.Join(o.Dir(), "data"))
+	if err != nil || pid == 0 {
+		o.t.Fatalf("no postmaster: %v", err)
+	}
+	kill(o.t, pid, syscall.SIGQUIT)
+}
+
+func TestAnExternalPostgreSQLDiesUnderLoad(t *testing.T) {
+	pg := external(t)
 	s := start(t, "NEXUS_DATABASE_URL="+pg.URL())
 	admin := s.as(t, "admin")
 	under(t, s, func(hall nexus.HallID, gate caller, c *client) {
-		pid, err := postmaster(filepath.Join(pg.Dir(), "data"))
-		if err != nil || pid == 0 {
-			t.Fatalf("no postmaster: %v", err)
-		}
-		kill(t, pid, syscall.SIGQUIT) // as pg_ctl stop -m immediate
+		pg.kill()
 		var ready struct {
 			Ready  bool
 			Checks map[string]string
@@ -148,7 +171,7 @@ func TestAnExternalPostgreSQLDiesUnderLoad(t *testing.T) {
 		newcomer.crowd("a tick without a database", nil)
 		newcomer.crowd("and another", nil)
 
-		begin()
+		pg.start()
 		since := time.Now()
 		gate.recovered(t, s.halls(t)[1].ID, since)
 		s.stranger().call(t, "GET", "//readyz", nil, 200, nil)

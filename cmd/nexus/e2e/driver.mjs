@@ -5,6 +5,8 @@
 //   {"op":"auth","auth":{...}}                                      what the next CONNECT carries
 //   {"op":"connect"} {"op":"disconnect"}
 //
+// What the server wants acknowledged is, as soon as it has been told.
+//
 // Events: {"kind","name","args","at","transport"}. The kinds are open, upgrade, connect, connect_error, disconnect, event and ack; at is in milliseconds of this process's monotonic clock since the Unix epoch.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
@@ -32,7 +34,11 @@ const commands = {
     socket.on("disconnect", (reason, details) =>
       tell("disconnect", reason, [{ code: details?.context?.code ?? null, reason: details?.context?.reason ?? null }]),
     );
-    socket.onAny((name, ...args) => tell("event", name, args));
+    socket.onAny((name, ...args) => {
+      const ack = typeof args.at(-1) === "function" ? args.pop() : undefined;
+      tell("event", name, args);
+      ack?.();
+    });
   },
   emit({ event, args, ack }) {
     if (ack) {

@@ -30,12 +30,17 @@ func pair(t testing.TB, env ...string) (a, b *server) {
 	bind := fmt.Sprintf("127.0.0.1:%d", port)
 	env = append(env, "NEXUS_JWT_SECRET="+strings.Repeat("0123456789abcdef", 2))
 	a = start(t, append(env, "NEXUS_CLUSTER_BIND="+bind)...)
-	database := url.URL{Scheme: "postgres", User: url.User("nexus"), Path: "/nexus", RawQuery: url.Values{"host": {a.dir + "/postgres/run"}}.Encode()}
-	b = start(t, append(env, "NEXUS_CLUSTER_SEEDS="+bind, "NEXUS_DATABASE_URL="+database.String())...)
+	b = start(t, append(env, "NEXUS_CLUSTER_SEEDS="+bind, "NEXUS_DATABASE_URL="+a.database())...)
 	for _, s := range []*server{a, b} {
 		s.until(t, "both nodes are members", func() bool { return s.figure(t, "nexus_cluster_members") == 2 })
 	}
 	return a, b
+}
+
+// database is the URL of the private database.
+func (s *server) database() string {
+	u := url.URL{Scheme: "postgres", User: url.User("nexus"), Path: "/nexus", RawQuery: url.Values{"host": {s.dir + "/postgres/run"}}.Encode()}
+	return u.String()
 }
 
 // until asks again until it is so.

@@ -23,6 +23,7 @@ func TestTicksComeOneSecondApart(t *testing.T) {
 	for _, load := range []int{0, 200} {
 		t.Run(fmt.Sprintf("%d requests a second", load), func(t *testing.T) {
 			c := connect(t, s, "/mess", options{"transports": []string{"websocket"}})
+			c.crowd("the newest tick, which comes at once", nil)
 			c.call(&struct{}{}, "subscribe", map[string]any{"halls": []string{"*"}})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
