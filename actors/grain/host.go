@@ -27,6 +27,9 @@ type Env struct {
 	// Loads bounds by its capacity how many activations are claimed and loaded at once: with thousands on their way here each
 	// would wait for a connection until its time is over, and all would begin again. Nil: no bound.
 	Loads chan struct{}
+	// Saves bounds likewise how many activations stop at once. They have turns of their own: a load may wait for another
+	// node's last save, which must not wait for that node's loads.
+	Saves chan struct{}
 }
 
 // Props returns how to spawn an activation of the grain. The caller sees to it that one at a time is
@@ -129,7 +132,7 @@ func (h *host) start(ac actor.Context) {
 	h.timers = scheduler.NewTimerScheduler(ac.ActorSystem().Root)
 	h.cancel = make(map[any]scheduler.CancelFunc)
 	h.env.Metrics.started(h.kind.Name)
-	h.failed = h.inTurn(h.load)
+	h.inTurn(h.env.Loads, func(ctx context.Context) { h.failed = h.load(ctx) })
 	h.env.Metrics.loaded(h.kind.Name, time.Since(began), h.failed)
 	if h.failed != nil {
 		h.ctx.Log.Warn("activation failed", "err", h.failed)
@@ -143,15 +146,15 @@ func (h *host) start(ac actor.Context) {
 	}
 }
 
-// inTurn loads when it is this activation's turn; what keeps nothing has no turn to wait for. The time for it begins then.
-func (h *host) inTurn(load func(context.Context) error) error {
-	if h.env.Loads != nil && !h.kind.Volatile {
-		h.env.Loads <- struct{}{} // every load is bounded in time, and so is this
-		defer func() { <-h.env.Loads }()
+// inTurn loads or stops when it is this activation's turn; what keeps nothing has no turn to wait for. The time for it begins then.
+func (h *host) inTurn(turns chan struct{}, do func(context.Context)) {
+	if turns != nil && !h.kind.Volatile {
+		turns <- struct{}{} // every turn is bounded in time, and so is this
+		defer func() { <-turns }()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), h.env.Timeout)
 	defer cancel()
-	return load(ctx)
+	do(ctx)
 }
 
 func (h *host) load(ctx context.Context) (err error) {
@@ -238,14 +241,12 @@ func (h *host) stop() {
 		return
 	}
 	h.ended = true // messages may still come while the worker ends
-	ctx, cancel := context.WithTimeout(context.Background(), h.env.Timeout)
-	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
 			h.ctx.Log.Error("grain panicked at its end", "err", r, "stack", string(debug.Stack()))
 		}
 	}()
-	h.grain.Stop(ctx, &h.ctx)
+	h.inTurn(h.env.Saves, func(ctx context.Context) { h.grain.Stop(ctx, &h.ctx) })
 }
 
 func (h *host) abandon(ac actor.Context, err error) {

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -113,7 +114,7 @@ func (db *DB) try(ctx context.Context, fn func(context.Context, *pgxpool.Conn) e
 	if err == nil {
 		return false, nil
 	}
-	if contended(err) || pgconn.SafeToRetry(err) {
+	if contended(err) || unsent(err) {
 		return true, err
 	}
 	if conn.Conn().IsClosed() && nexus.CodeOf(err) == nexus.Internal {
@@ -121,6 +122,10 @@ func (db *DB) try(ctx context.Context, fn func(context.Context, *pgxpool.Conn) e
 	}
 	return false, err
 }
+
+// unsent reports whether the database has heard nothing of what failed. pgx calls ErrConnClosed safe to repeat as well, which it
+// also returns when a connection breaks between a simple query, such as a commit, and its answer: nobody knows then.
+func unsent(err error) bool { return pgconn.SafeToRetry(err) && !errors.Is(err, pgconn.ErrConnClosed) }
 
 // pause waits before the n-th new try, a little longer each time and never in step with others.
 func pause(ctx context.Context, n int) bool {

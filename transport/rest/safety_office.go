@@ -206,7 +206,7 @@ func (a *API) setPins(ctx context.Context, in *setPinsInput) (*Answer[Done], err
 
 type subscribeInput struct {
 	Body struct {
-		Endpoint string `json:"endpoint" format:"uri" minLength:"1" maxLength:"2000" pattern:"^https://" patternDescription:"an https URL"`
+		Endpoint string `json:"endpoint" format:"uri" minLength:"1" maxLength:"2000" pattern:"^https:" patternDescription:"an https URL"`
 		Keys     struct {
 			P256DH string `json:"p256dh" minLength:"1" maxLength:"200" pattern:"^[A-Za-z0-9_=-]*$" patternDescription:"base64url"`
 			Auth   string `json:"auth" minLength:"1" maxLength:"100" pattern:"^[A-Za-z0-9_=-]*$" patternDescription:"base64url"`

@@ -20,10 +20,10 @@ type Size struct {
 	GateEvery    time.Duration // between two events of a gate
 	Readers      int           // half of them scattered
 	ReadEvery    time.Duration
-	Sockets      int  // that hear the default hall
-	Listeners    int  // sockets that hear all halls and record each tick
-	People       int  // raters, editors and visitors, so many of each
-	Students     int  // who press the button, up to 30; three officers answer if there are any
+	Sockets      int // that hear the default hall
+	Listeners    int // sockets that hear all halls and record each tick
+	People       int // raters, editors and visitors, so many of each
+	Students     int // who press the button, up to 30; three officers answer if there are any
 	PressEvery   time.Duration
 	Balanced     bool // nobody goes past the balancer
 }
@@ -49,7 +49,7 @@ type Cast struct {
 	Halls []nexus.HallID
 	Keys  Keys
 	Menus []string
-	Tag   string // that begins the name of every client and event
+	Tag   string           // that begins the name of every client and event
 	Heads map[string]int64 // how far the streams of all have come, by the name of the account
 }
 

@@ -46,7 +46,9 @@ var errAway = errors.New("not connected")
 
 // Run listens until ctx ends.
 func (r *Radio) Run(ctx context.Context) {
+	r.mu.Lock()
 	r.offset = r.From
+	r.mu.Unlock()
 	for ctx.Err() == nil {
 		r.connect(ctx)
 		sleep(ctx, comeBackLeast+rand.N(comeBackMost-comeBackLeast))
@@ -153,24 +155,24 @@ func (r *Radio) connect(ctx context.Context) {
 
 // packet takes one message, and reports whether the connection goes on.
 func (r *Radio) packet(conn *websocket.Conn, data []byte) bool {
-	rest, ours := bytes.CutPrefix(data[1:], []byte("0/security,"))
-	switch {
-	case len(data) == 1 && data[0] == '2':
+	if string(data) == "2" {
 		return r.write(conn, []byte("3")) == nil
-	case ours && data[0] == '4':
+	}
+	kind, rest, ours := bytes.Cut(data, []byte("/security,"))
+	if !ours {
+		return true
+	}
+	switch string(kind) {
+	case "40":
 		r.mu.Lock()
 		r.conn, r.calls = conn, make(map[int]chan json.RawMessage)
 		r.mu.Unlock()
-		return true
-	case bytes.HasPrefix(data, []byte("44/security")), bytes.HasPrefix(data, []byte("41/security")):
-		return false
-	}
-	if rest, ours = bytes.CutPrefix(data, []byte("43/security,")); ours {
+	case "43":
 		r.answered(rest)
-		return true
-	}
-	if rest, ours = bytes.CutPrefix(data, []byte("42/security,")); ours {
+	case "42":
 		return r.event(conn, rest) == nil
+	case "41", "44":
+		return false
 	}
 	return true
 }
@@ -187,7 +189,8 @@ func numbered(data []byte) (id string, args []json.RawMessage, err error) {
 	if n < 0 {
 		return "", nil, errors.New("no arguments")
 	}
-	return string(data[:n]), args, errors.Join(json.Unmarshal(data[n:], &args))
+	err = json.Unmarshal(data[n:], &args)
+	return string(data[:n]), args, err
 }
 
 func (r *Radio) answered(data []byte) {

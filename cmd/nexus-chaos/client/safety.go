@@ -15,14 +15,14 @@ import (
 )
 
 const (
-	officers   = 3                       // of the demo campus
-	hedge      = 600 * time.Millisecond  // a press that is not answered by then is sent to another node as well
-	repeat     = 2 * time.Second         // between repetitions of what is not durable yet
-	pressLimit = 4 * time.Second         // of one attempt of a press
-	lookEvery  = time.Second             // how often a student asks for the own incident
-	waitLimit  = 10 * time.Second        // after which a student who nobody helps presses again
-	handled    = 1 << 14                 // bounds the incidents that wait for an officer
-	pace       = 100 * time.Millisecond  // between two words of an officer
+	officers   = 3                      // of the demo campus
+	hedge      = 600 * time.Millisecond // a press that is not answered by then is sent to another node as well
+	repeat     = 2 * time.Second        // between repetitions of what is not durable yet
+	pressLimit = 4 * time.Second        // of one attempt of a press
+	lookEvery  = time.Second            // how often a student asks for the own incident
+	waitLimit  = 10 * time.Second       // after which a student who nobody helps presses again
+	handled    = 1 << 14                // bounds the incidents that wait for an officer
+	pace       = 100 * time.Millisecond // between two words of an officer
 )
 
 // addSafety adds students who press the button, every other one with a device on /security, and the officers who answer.
@@ -134,7 +134,7 @@ func (s *Student) Press(ctx context.Context) history.Op {
 	attempts, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	answers := make(chan pressed)
-	defer s.Web.Log.Add2(&op)
+	defer func() { s.Web.Log.Add(op) }()
 	defer running.Wait()
 	defer cancel()
 	op.Call = s.Web.Log.Now()
@@ -218,7 +218,9 @@ func said(err error) string {
 
 // failure reads what a call was answered with in place of success, and whether that is for good.
 func failure(answer json.RawMessage) (text string, forGood bool) {
-	var a struct{ Error *struct{ Code, Message, State string } }
+	var a struct {
+		Error *struct{ Code, Message, State string }
+	}
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return err.Error(), true
 	}
@@ -317,7 +319,7 @@ func (o *Officer) Run(ctx, giveUp context.Context) {
 func (o *Officer) act(ctx context.Context, incident string, to nexus.SOSState) history.Op {
 	log := o.Radio.Web.Log
 	op := history.Op{Client: o.Radio.User, Kind: history.Act, Key: incident, Event: string(to), Via: "socket", Outcome: history.Unknown, Call: log.Now()}
-	defer log.Add2(&op)
+	defer func() { log.Add(op) }()
 	for {
 		op.Attempts++
 		answer, err := o.Radio.Call(ctx, "SOS_STATE", map[string]any{"incidentId": incident, "to": to})

@@ -14,9 +14,16 @@ var small = client.Size{
 	GatesPerHall: 2, GateEvery: 250 * time.Millisecond, Readers: 4, ReadEvery: 100 * time.Millisecond, Sockets: 20, Listeners: 4, People: 1,
 }
 
-// large is about 200 requests a second.
+// pressed is the size with a few who press the button.
+func pressed(size client.Size) client.Size {
+	size.Students, size.PressEvery = 4, 2*time.Second
+	return size
+}
+
+// large is about 200 requests a second, and a few alarms.
 var large = client.Size{
 	GatesPerHall: 4, GateEvery: 360 * time.Millisecond, Readers: 6, ReadEvery: 100 * time.Millisecond, Sockets: 100, Listeners: 6, People: 3,
+	Students: 10, PressEvery: 2 * time.Second,
 }
 
 // rolled is large with all its sockets, and all through the balancer.
@@ -30,9 +37,9 @@ func rolled(sockets int) client.Size {
 func Short() []Scenario {
 	return patient(
 		Scenario{Name: "calm", Faults: "none", Size: small, Silence: 2 * time.Second, OneRetry: true, Act: quiet(4 * time.Second)},
-		Scenario{Name: "kill", Faults: "kill -9 of a node", Size: small, Silence: 8 * time.Second, Act: kills(1)},
-		Scenario{Name: "term", Faults: "SIGTERM to a node, and back", Size: balanced(small), Silence: 5 * time.Second, OneRetry: true, Act: roll(1)},
-		Scenario{Name: "stop", Faults: "SIGSTOP of a node for 6 s", Size: small, Silence: 12 * time.Second, Loose: true, Act: freeze(1, 6*time.Second)},
+		Scenario{Name: "kill", Faults: "kill -9 of a node", Size: pressed(small), Silence: 8 * time.Second, Act: kills(1)},
+		Scenario{Name: "term", Faults: "SIGTERM to a node, and back", Size: pressed(balanced(small)), Silence: 5 * time.Second, OneRetry: true, Act: roll(1)},
+		Scenario{Name: "stop", Faults: "SIGSTOP of a node for 6 s", Size: pressed(small), Silence: 12 * time.Second, Loose: true, Act: freeze(1, 6*time.Second)},
 		Scenario{Name: "split", Faults: "a node that does not see the others, 5 s", Size: small, Loose: true, Act: split(5 * time.Second)},
 	)
 }
@@ -56,7 +63,7 @@ func Long(sockets int) []Scenario {
 		{Name: "kill", Faults: "kill -9 of each node in turn, ten times", Size: large, Silence: 8 * time.Second, Act: kills(10)},
 		{Name: "stop", Faults: "SIGSTOP of a node for 10 s", Size: large, Silence: 16 * time.Second, Loose: true, Act: freeze(1, 10*time.Second)},
 		{Name: "roll", Faults: "SIGTERM to each node in turn, through the balancer", Size: rolled(sockets), Silence: 3 * time.Second, OneRetry: true, Act: roll(3), Needs: balancer},
-		{Name: "postgres", Faults: "PostgreSQL stopped at once and killed, down 5 s each", Size: large, Silence: 3 * time.Second, Act: databaseDies(5*time.Second, syscall.SIGQUIT, syscall.SIGKILL)},
+		{Name: "postgres", Faults: "PostgreSQL stopped at once and killed, down 30 s each", Size: large, Silence: 3 * time.Second, Act: databaseDies(30*time.Second, syscall.SIGQUIT, syscall.SIGKILL)},
 		{Name: "far", Faults: "one node's way to PostgreSQL delayed, reset and refused", Size: large, Silence: 4 * time.Second, Act: databaseFarAway},
 		{Name: "redis", Faults: "Redis killed, back, frozen, back", Size: large, Silence: 3 * time.Second, Redis: true, Act: redisDies, Needs: func(s *stage.Stage) string { return s.NoRedis }},
 		{Name: "split", Faults: "a node that does not see the others, 10 s", Size: large, Loose: true, Act: split(10 * time.Second)},

@@ -43,7 +43,9 @@ type Trial struct {
 	cast     client.Cast
 	results  []check.Result
 	probes   int
-	frozen   int // nodes that had ended because they stood still, before it
+	frozen   int              // nodes that had ended because they stood still, before it
+	ended    int              // nodes that had ended for any reason, before it
+	until    map[string]int64 // the ends of the streams that the devices were to hear in the end
 }
 
 // Report is what came of a scenario.
@@ -132,7 +134,7 @@ func Run(ctx context.Context, s *stage.Stage, c Scenario, out string) (r Report)
 
 func (t *Trial) run(ctx context.Context) error {
 	db := t.Stage.Postgres.Pool()
-	t.frozen = t.stoodStill()
+	t.frozen, t.ended = t.stoodStill(), t.ends()
 	if t.scenario.Unfenced {
 		if err := t.Stage.Unfence(ctx); err != nil {
 			return err
@@ -151,6 +153,9 @@ func (t *Trial) run(ctx context.Context) error {
 	if t.cast, err = cast(ctx, t.Stage, web, t.scenario.Name); err != nil {
 		return err
 	}
+	if t.cast.Heads, err = check.Heads(ctx, db); err != nil {
+		return err
+	}
 	if t.Crowd, err = client.Gather(ctx, web, t.cast, t.scenario.Size); err != nil {
 		return err
 	}
@@ -159,12 +164,16 @@ func (t *Trial) run(ctx context.Context) error {
 	if err := t.Crowd.Start(starting); err != nil {
 		return err
 	}
+	defer t.Crowd.Hush()
 	err = t.scenario.Act(ctx, t)
 	t.Crowd.Stop(settleLimit)
 	if err != nil {
 		return err
 	}
 	if err := t.Stage.Whole(ctx, 3, settleLimit); err != nil {
+		return err
+	}
+	if err := t.catchUp(ctx); err != nil {
 		return err
 	}
 	return t.judge(ctx, web, from, mark)
@@ -227,6 +236,7 @@ func (t *Trial) judge(ctx context.Context, web *client.Web, from map[string]int,
 			entries, bad, err := web.Audit(ctx)
 			return []check.Result{check.Holds("audit chain", "whole", fmt.Sprintf("%d entries, first bad %d", entries, bad), bad == 0)}, err
 		},
+		func() ([]check.Result, error) { return t.judgeSafety(ctx) },
 	} {
 		r, err := of()
 		if err != nil {
@@ -290,6 +300,7 @@ func (t *Trial) shownNow(ctx context.Context, web *client.Web) ([]check.Result, 
 // judgeClients judges what requests and sockets went through.
 func (t *Trial) judgeClients() {
 	ops := t.Log.Ops(history.CheckIn, history.Look, history.Rate, history.Edit, history.Login, history.Refresh)
+	t.judgeWaits()
 	if t.scenario.Patient {
 		t.add(check.Answered(ops))
 	}

@@ -146,6 +146,14 @@ func (s *Stage) openData(ctx context.Context) (err error) {
 	return s.makeHalls(ctx)
 }
 
+// Verify walks every hash chain of the database with the program's own command, and returns what it says.
+func (s *Stage) Verify(ctx context.Context) (string, error) {
+	cmd := exec.CommandContext(ctx, s.options.Binary, "audit", "verify")
+	cmd.Env = append(environment(), "NEXUS_DATABASE_URL="+s.Postgres.URL(), "NEXUS_DATA_DIR="+filepath.Join(s.dir, "verify"), "CHAOS_GRAINS=0")
+	out, err := cmd.CombinedOutput()
+	return strings.Join(strings.Fields(string(out)), " "), err
+}
+
 // makeHalls adds halls to the demo campus's, and lets everybody stay for a day, so that the count of a hall is
 // the plain sum of what was reported.
 func (s *Stage) makeHalls(ctx context.Context) error {

@@ -20,20 +20,20 @@ type raw struct {
 	r    *bufio.Reader
 }
 
-// listen opens a socket and joins a namespace, with an event to send afterwards unless that is empty.
-func (s *server) listen(namespace, event string) (*raw, error) {
+// listen opens a socket and joins a namespace, with a token and an event to send afterwards unless they are empty.
+func (s *server) listen(namespace, token, event string) (*raw, error) {
 	conn, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		return nil, err
 	}
 	r := &raw{conn: conn, r: bufio.NewReaderSize(conn, 2048)}
-	if err := r.join(namespace, event); err != nil {
+	if err := r.join(namespace, token, event); err != nil {
 		return nil, fmt.Errorf("%w (and %v)", err, conn.Close())
 	}
 	return r, nil
 }
 
-func (r *raw) join(namespace, event string) error {
+func (r *raw) join(namespace, token, event string) error {
 	q := &http.Request{Method: "GET", Host: "localhost", URL: &url.URL{Path: "/socket.io/", RawQuery: "EIO=4&transport=websocket"}, Header: http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
 	}}
@@ -50,7 +50,11 @@ func (r *raw) join(namespace, event string) error {
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		return fmt.Errorf("upgrade: %s", res.Status)
 	}
-	if err := r.write("40" + namespace + ","); err != nil {
+	auth := ""
+	if token != "" {
+		auth = fmt.Sprintf(`{"token":%q}`, token)
+	}
+	if err := r.write("40" + namespace + "," + auth); err != nil {
 		return err
 	}
 	for _, want := range []string{"0{", "40" + namespace} {
@@ -75,18 +79,26 @@ var crowdUpdate = []byte(`["CROWD_UPDATE",`)
 
 // hear reads until the connection ends, and notes when each update came. It answers pings.
 func (r *raw) hear(note func(time.Time)) {
+	r.packets(func(p string, at time.Time) error {
+		if bytes.Contains([]byte(p[:min(len(p), 40)]), crowdUpdate) {
+			note(at)
+		}
+		return nil
+	})
+}
+
+// packets reads until the connection ends, or a packet cannot be dealt with because it has, and answers pings.
+func (r *raw) packets(each func(packet string, at time.Time) error) {
 	for {
 		f, err := enginetest.ReadFrame(r.r)
-		now := time.Now()
-		switch {
-		case err != nil:
+		at := time.Now()
+		if err == nil && f.Payload == "2" {
+			err = r.write("3")
+		} else if err == nil {
+			err = each(f.Payload, at)
+		}
+		if err != nil {
 			return // closed by the test
-		case f.Payload == "2":
-			if r.write("3") != nil {
-				return
-			}
-		case bytes.Contains([]byte(f.Payload[:min(len(f.Payload), 40)]), crowdUpdate):
-			note(now)
 		}
 	}
 }
@@ -102,7 +114,7 @@ func (s *server) crowdOf(b testing.TB, n int, namespace, event string) []*raw {
 		go func() {
 			defer func() { <-turn }()
 			var err error
-			all[i], err = s.listen(namespace, event)
+			all[i], err = s.listen(namespace, "", event)
 			errs <- err
 		}()
 	}
