@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"nexus"
 	"nexus/actors/grain"
 	"nexus/actors/grain/graintest"
 )
@@ -217,4 +220,126 @@ func drain(b *testing.B, grains int) {
 	if err := one.Close(b.Context()); err != nil {
 		b.Fatal(err)
 	}
+}
+
+// pooled is a store behind as many connections as a node has by default, each of which takes a while for a claim or a save.
+type pooled struct {
+	grain.Store
+	conns chan struct{}
+}
+
+func (p pooled) pass() (done func()) {
+	p.conns <- struct{}{}
+	<-time.After(3 * time.Millisecond)
+	return func() { <-p.conns }
+}
+
+// Claim implements grain.Store.
+func (p pooled) Claim(ctx context.Context, kind, id string) (nexus.Fence, nexus.Snapshot, error) {
+	defer p.pass()()
+	return p.Store.Claim(ctx, kind, id)
+}
+
+// Save implements grain.Store.
+func (p pooled) Save(ctx context.Context, f nexus.Fence, s nexus.Snapshot) error {
+	defer p.pass()()
+	return p.Store.Save(ctx, f, s)
+}
+
+// kept is a grain that must always live, and saves when it stops.
+type kept struct {
+	store grain.Store
+	fresh int64
+	lost  *atomic.Int64 // last saves
+}
+
+func (k *kept) Load(_ context.Context, _ *grain.Context, s nexus.Snapshot) error {
+	k.fresh = s.Version + 1
+	return nil
+}
+
+func (*kept) Receive(*grain.Context, any) {}
+
+func (k *kept) Stop(ctx context.Context, c *grain.Context) {
+	if k.store.Save(ctx, c.Fence(), nexus.Snapshot{Version: k.fresh}) != nil {
+		k.lost.Add(1)
+	}
+}
+
+// BenchmarkEightJoinAndLeave has eight nodes join three at once, and leave at once, while 10,000 grains live, and reports how long it
+// takes until all live in their places, the processor time that takes on all nodes, and the last saves that a fence kept out.
+func BenchmarkEightJoinAndLeave(b *testing.B) {
+	for range b.N {
+		eight(b)
+	}
+}
+
+func eight(b *testing.B) {
+	const grains = 10_000
+	ids := make([]string, grains)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i)
+	}
+	store, lost := graintest.NewStore(), new(atomic.Int64)
+	c := &campus{t: b, store: store, edit: func(cfg *Config) {
+		s := pooled{store, make(chan struct{}, 16)}
+		cfg.Store = s
+		cfg.Kinds = []grain.Kind{{Name: "kept", New: func(string) grain.Grain { return &kept{store: s, lost: lost} }}}
+		cfg.Keep = []Keep{{Kind: "kept", IDs: func(context.Context) ([]string, error) { return ids, nil }}}
+	}}
+	whole := func(nodes []*Node) {
+		c.meet(len(nodes), nodes...)
+		for {
+			live := 0
+			for _, m := range nodes[0].Inspect(b.Context()) {
+				live += m.Grains["kept"]
+			}
+			if live == grains {
+				return
+			}
+			select {
+			case <-b.Context().Done():
+				b.Fatal("the grains find no place")
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	report := func(what string, do func()) {
+		var before, after syscall.Rusage
+		lost.Store(0)
+		began := time.Now()
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
+			b.Fatal(err)
+		}
+		do()
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &after); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(time.Since(began).Seconds(), what+"-s")
+		b.ReportMetric(float64(after.Utime.Nano()+after.Stime.Nano()-before.Utime.Nano()-before.Stime.Nano())/1e9, what+"-cpu-s")
+		b.ReportMetric(float64(lost.Load()), what+"-lost")
+	}
+	first := []*Node{c.start()}
+	first = append(first, c.start(first[0]), c.start(first[0]))
+	whole(first)
+	<-time.After(settleFor) // nothing moves any more
+	var more []*Node
+	report("join", func() {
+		for range 8 {
+			more = append(more, c.start(first[0]))
+		}
+		whole(slices.Concat(first, more))
+	})
+	report("leave", func() {
+		var all sync.WaitGroup
+		for _, n := range more {
+			all.Go(func() {
+				if err := n.Close(context.Background()); err != nil {
+					b.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		whole(first)
+	})
 }

@@ -150,7 +150,8 @@ func (n *Node) connect() (err error) {
 // host starts the placement of grains on this node.
 func (n *Node) host() (err error) {
 	env := grain.Env{
-		Store: n.cfg.Store, Bus: n, Log: n.cfg.Log, Metrics: grain.NewMetrics(n.cfg.Registry), Loads: make(chan struct{}, loadAtOnce),
+		Store: n.cfg.Store, Bus: n, Log: n.cfg.Log, Metrics: grain.NewMetrics(n.cfg.Registry),
+		Loads: make(chan struct{}, loadAtOnce), Saves: make(chan struct{}, releaseAtOnce),
 	}
 	kinds := make(map[string]grain.Kind, len(n.cfg.Kinds))
 	for _, k := range n.cfg.Kinds {
@@ -218,16 +219,26 @@ func (n *Node) refresh() bool {
 // setRing takes the members, and reports whether that moves any grain. A member that tells where its HTTP server is
 // moves none, and unsettles nobody.
 func (n *Node) setRing(members ...Member) bool {
+	old, now := n.ring.Load(), time.Now()
+	for i := range members {
+		members[i].since = now
+		if old == nil {
+			continue
+		}
+		if known, ok := old.member(members[i].ID); ok {
+			members[i].since = known.since
+		}
+	}
 	next := NewRing(members...)
 	n.metrics.members.Set(float64(len(members)))
-	old := n.ring.Swap(&next)
+	n.ring.Store(&next)
 	if old != nil && old.Equal(next) {
 		return false
 	}
 	if old != nil {
 		n.relink(*old, next)
 	}
-	n.changed.Store(time.Now().UnixNano())
+	n.changed.Store(now.UnixNano())
 	n.metrics.changes.Inc()
 	n.mu.Lock()
 	clear(n.addresses)
@@ -261,6 +272,14 @@ func (n *Node) unsettled() bool {
 		slices.ContainsFunc(n.ring.Load().members, func(m Member) bool { return m.Draining })
 }
 
+// holders returns the members that may still have a grain that this node owns now.
+func (n *Node) holders(ref grain.Ref) []Member {
+	if !n.unsettled() {
+		return nil
+	}
+	return n.ring.Load().Holders(n.id, ref.Kind, ref.ID, time.Now())
+}
+
 // others returns the members beside this one.
 func (n *Node) others() []Member {
 	return slices.DeleteFunc(n.ring.Load().Members(), func(m Member) bool { return m.ID == n.id })
@@ -290,12 +309,7 @@ func (n *Node) ID() string { return n.id }
 
 // Member returns the member with the id, and whether it is there.
 func (n *Node) Member(id string) (Member, bool) {
-	members := n.ring.Load().Members()
-	i := slices.IndexFunc(members, func(m Member) bool { return m.ID == id })
-	if i < 0 {
-		return Member{}, false
-	}
-	return members[i], true
+	return n.ring.Load().member(id)
 }
 
 // Minority reports whether this node sees fewer than half of the members that were there of late.

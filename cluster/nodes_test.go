@@ -18,6 +18,7 @@ type campus struct {
 	t     testing.TB
 	store *graintest.Store
 	nodes []*Node
+	edit  func(*Config) // nil: the nodes host probes
 }
 
 func (c *campus) start(seeds ...*Node) *Node {
@@ -33,11 +34,15 @@ func (c *campus) startWith(seeds ...string) *Node {
 	c.t.Helper()
 	w := &world{store: c.store}
 	g := &Gossip{Bind: "127.0.0.1:0", Seeds: seeds}
-	n, err := Start(Config{
+	cfg := Config{
 		Kinds: []grain.Kind{{Name: "probe", New: func(string) grain.Grain { return &probe{w: w} }}},
 		Store: c.store, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 		Gossip: g, Links: Links{Bind: "127.0.0.1:0"},
-	})
+	}
+	if c.edit != nil {
+		c.edit(&cfg)
+	}
+	n, err := Start(cfg)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -16,9 +16,9 @@ const (
 	// settleFor is how long after a change of members a new owner first asks the others to give a grain up. By then
 	// every member has the same ring, and releases by itself what it no longer owns.
 	settleFor = 15 * time.Second
-	// yieldTimeout bounds that question. A member that does not answer is dead or frozen, and the fence keeps
-	// what it may still do from being kept.
-	yieldTimeout = time.Second
+	// yieldTimeout bounds that question, for as long as a last save may take. A member that does not answer is dead or frozen,
+	// and the fence keeps what it may still do from being kept.
+	yieldTimeout = 2 * time.Second
 	// yieldedFor is how long a node that gave a grain up does not take it again on the word of its own, older ring.
 	yieldedFor = time.Second
 	// loadAtOnce is how many grains a node claims and loads side by side: more would only wait for the same connections.
@@ -129,16 +129,18 @@ func (p *placement) activate(c actor.Context, ref grain.Ref) {
 		return
 	}
 	o := &opening{askers: []grain.Asker{asker}, began: time.Now()}
-	others := p.node.others()
-	if len(others) == 0 || !p.node.unsettled() {
+	holders := p.node.holders(ref)
+	if len(holders) == 0 {
 		p.spawn(c, ref, o)
 		return
 	}
 	p.opening[ref] = o
 	root, self := c.ActorSystem().Root, c.Self()
-	go func() { // it ends within yieldTimeout, or with the node
-		root.Send(self, &opened{ref: ref, o: o, had: p.node.claim(others, ref)})
-	}()
+	turns := p.env.Loads
+	if p.kinds[ref.Kind].Volatile {
+		turns = nil
+	}
+	go func() { root.Send(self, &opened{ref: ref, o: o, had: p.node.claim(turns, holders, ref)}) }()
 }
 
 // opened spawns a grain that nobody else has any more.

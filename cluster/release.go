@@ -12,20 +12,28 @@ import (
 	"nexus/actors/grain"
 )
 
-// releaseAtOnce is how many grains stop side by side: each may write a last snapshot, and all at once would
-// empty the connection pool.
-const releaseAtOnce = 64
+// releaseAtOnce is how many grains stop side by side, whether this node lets go of them or is asked to: each may write a last snapshot,
+// and more would only wait for the same connections.
+const releaseAtOnce = 32
 
-// claim asks the other members to give a grain up. It returns when all have, or do not answer, and reports
-// whether one of them had it.
-func (n *Node) claim(others []Member, ref grain.Ref) (had bool) {
+// claim asks the members that may have a grain to give it up. It returns when all have, or do not answer, and reports
+// whether one of them had it. It waits for a turn before: a grain that this node has no time to load lives on where it is.
+func (n *Node) claim(turns chan struct{}, holders []Member, ref grain.Ref) (had bool) {
+	if turns != nil {
+		select {
+		case turns <- struct{}{}:
+			defer func() { <-turns }()
+		case <-n.ctx.Done():
+			return false
+		}
+	}
 	ctx, cancel := context.WithTimeout(n.ctx, yieldTimeout)
 	defer cancel()
 	var (
 		all sync.WaitGroup
 		has atomic.Bool
 	)
-	for _, m := range others {
+	for _, m := range holders {
 		all.Go(func() {
 			answer, err := grain.Request(ctx, n.system, actor.NewPID(m.Address, placementName), &Yield{Kind: ref.Kind, Id: ref.ID})
 			if err != nil {

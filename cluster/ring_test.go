@@ -2,10 +2,18 @@ package cluster
 
 import (
 	"fmt"
+	"hash/fnv"
+	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
+
+	"nexus"
 )
+
+// startedAt is an id of the nth process that started at the time.
+func startedAt(at time.Time, n int) string { return nexus.DerivedID(at, at, fmt.Sprint(n)) }
 
 // rings draws up to eight members, each with its own id.
 func rings(t *rapid.T) []Member {
@@ -131,4 +139,96 @@ func TestRingDoesNotChange(t *testing.T) {
 	if owner, _ := r.Owner("mess", "x"); owner.ID != "a" {
 		t.Fatalf("owner %q", owner.ID)
 	}
+}
+
+// TestWhoeverMayHaveAGrainIsAsked draws members of which some are old, some have just come, some were away and some drain. Whoever
+// owned the grain on any ring that began with the old ones, and whoever had a ring of its own, is asked to give it up.
+func TestWhoeverMayHaveAGrainIsAsked(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.UnixMilli(1_800_000_000_000)
+		long, lately := now.Add(-time.Hour), now.Add(-settleFor/2)
+		oldSelf := rapid.Bool().Draw(t, "old self")
+		var members, base, others []Member
+		var away []string
+		for i := range rapid.IntRange(1, 10).Draw(t, "members") {
+			m := Member{ID: startedAt(long, i), Kinds: []string{"mess"}, since: long}
+			if !oldSelf {
+				m.since = lately // this node has seen nobody for longer
+			}
+			switch what := rapid.SampledFrom([]string{"old", "came", "away", "drains"}).Draw(t, fmt.Sprint("member ", i)); {
+			case what == "came" && i > 0 || i == 0 && !oldSelf:
+				m.ID, m.since = startedAt(lately, i), lately
+				others = append(others, m)
+			case what == "away" && oldSelf && i > 0:
+				m.since = lately
+				away = append(away, m.ID)
+			case what == "drains" && i > 0:
+				others = append(others, m)
+				m.Draining = true
+			default:
+				base = append(base, m)
+			}
+			members = append(members, m)
+		}
+		self, ring := members[0].ID, NewRing(members...)
+		for i := range 20 {
+			asked := ring.Holders(self, "mess", fmt.Sprint(i), now)
+			for _, id := range away {
+				if !slices.ContainsFunc(asked, func(m Member) bool { return m.ID == id }) {
+					t.Fatalf("grain %d: %s was away and is not asked", i, id)
+				}
+			}
+			if slices.ContainsFunc(asked, func(m Member) bool { return m.ID == self }) {
+				t.Fatalf("grain %d: asks itself", i)
+			}
+			then := slices.Clone(base)
+			for _, m := range others {
+				if rapid.Bool().Draw(t, "then") {
+					then = append(then, m)
+				}
+			}
+			if owner, ok := NewRing(then...).Owner("mess", fmt.Sprint(i)); ok && owner.ID != self &&
+				!slices.ContainsFunc(asked, func(m Member) bool { return m.ID == owner.ID }) {
+				t.Fatalf("grain %d lived on %s, which is not asked", i, owner.ID)
+			}
+		}
+	})
+}
+
+// TestFewAreAskedWhenManyJoin has eight members join three: a new one asks for what it owns, as far as it can be told, where that lived.
+func TestFewAreAskedWhenManyJoin(t *testing.T) {
+	now := time.Now()
+	var members []Member
+	for i := range 11 {
+		m := Member{ID: startedAt(now.Add(-time.Hour), i), Kinds: []string{"mess"}, since: now}
+		if i >= 3 {
+			m.ID = startedAt(now, i)
+		}
+		members = append(members, m)
+	}
+	ring := NewRing(members...)
+	grains, asked := 0, 0
+	for i := range 10_000 {
+		if owner, _ := ring.Owner("mess", fmt.Sprint(i)); owner.ID == members[10].ID {
+			grains++
+			asked += len(ring.Holders(owner.ID, "mess", fmt.Sprint(i), now))
+		}
+	}
+	if grains == 0 || asked > 4*grains { // 2.75 each, where all would be 10
+		t.Errorf("%d questions for %d grains", asked, grains)
+	}
+}
+
+// TestDrawsStayWhatTheyWere keeps nodes of different versions of one mind about who owns what.
+func TestDrawsStayWhatTheyWere(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		member, kind, id := rapid.String().Draw(t, "member"), rapid.String().Draw(t, "kind"), rapid.String().Draw(t, "id")
+		h := fnv.New64a()
+		for _, s := range []string{member, kind, id} {
+			h.Write([]byte(s + "\x00"))
+		}
+		if got, want := hashed(hashed(hashed(fnvOffset, member), kind), id), h.Sum64(); got != want {
+			t.Fatalf("%x, want %x", got, want)
+		}
+	})
 }

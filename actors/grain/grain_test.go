@@ -18,7 +18,7 @@ import (
 
 // counter is a grain that adds numbers up. Some numbers make it do other things.
 type counter struct {
-	store   *graintest.Store
+	store   grain.Store
 	sum     int64
 	version int64
 	ticks   *atomic.Int64
@@ -87,7 +87,7 @@ func (g *counter) Stop(ctx context.Context, c *grain.Context) {
 
 func (g *counter) Busy() bool { return g.busy }
 
-func counterKind(store *graintest.Store, edit func(*counter)) grain.Kind {
+func counterKind(store grain.Store, edit func(*counter)) grain.Kind {
 	return grain.Kind{Name: "counter", New: func(string) grain.Grain {
 		g := &counter{store: store}
 		if edit != nil {

@@ -340,21 +340,26 @@ func TestSendToNobodyIsNotHeardOf(t *testing.T) {
 type slowStore struct {
 	*graintest.Store
 
+	claims, saves underWay
+}
+
+// underWay counts what begins and ends.
+type underWay struct {
 	mu             sync.Mutex
 	now, most, all int
 }
 
-func (s *slowStore) add(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.now += n
-	s.most, s.all = max(s.most, s.now), s.all+max(n, 0)
+func (u *underWay) add(n int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.now += n
+	u.most, u.all = max(u.most, u.now), u.all+max(n, 0)
 }
 
 // Claim implements grain.Store.
 func (s *slowStore) Claim(ctx context.Context, kind, id string) (nexus.Fence, nexus.Snapshot, error) {
-	s.add(1)
-	defer s.add(-1)
+	s.claims.add(1)
+	defer s.claims.add(-1)
 	select {
 	case <-time.After(time.Second):
 		return s.Store.Claim(ctx, kind, id)
@@ -363,18 +368,33 @@ func (s *slowStore) Claim(ctx context.Context, kind, id string) (nexus.Fence, ne
 	}
 }
 
-// TestManyActivationsTakeTurns has more grains come at once than can be claimed within the time for one: each waits for its
-// turn, and none has to begin again.
+// Save implements grain.Store.
+func (s *slowStore) Save(ctx context.Context, f nexus.Fence, snap nexus.Snapshot) error {
+	s.saves.add(1)
+	defer s.saves.add(-1)
+	select {
+	case <-time.After(time.Second):
+		return s.Store.Save(ctx, f, snap)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// TestManyActivationsTakeTurns has more grains come at once, and then leave at once, than can be claimed or saved within the time
+// for one: each waits for its turn, none has to begin again, and none loses its last save.
 func TestManyActivationsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const grains, turns = 40, 4
 		store := &slowStore{Store: graintest.NewStore()}
 		node := graintest.NewNode(t, store.Store)
-		env := grain.Env{Store: store, Log: quiet, Metrics: grain.NewMetrics(prometheus.NewRegistry()), Loads: make(chan struct{}, turns)}
+		env := grain.Env{
+			Store: store, Log: quiet, Metrics: grain.NewMetrics(prometheus.NewRegistry()),
+			Loads: make(chan struct{}, turns), Saves: make(chan struct{}, turns),
+		}
 		root := node.System().Root
 		var pids []*actor.PID
 		for i := range grains {
-			pids = append(pids, root.Spawn(grain.Props(counterKind(store.Store, nil), strconv.Itoa(i), env)))
+			pids = append(pids, root.Spawn(grain.Props(counterKind(store, nil), strconv.Itoa(i), env)))
 		}
 		time.Sleep(grains / turns * time.Second)
 		for _, pid := range pids {
@@ -382,12 +402,19 @@ func TestManyActivationsTakeTurns(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if store.most != turns || store.all != grains {
-			t.Errorf("%d claims, up to %d at once", store.all, store.most)
-		}
 		for _, pid := range pids {
-			if err := root.PoisonFuture(pid).Wait(); err != nil {
-				t.Fatal(err)
+			root.Poison(pid)
+		}
+		time.Sleep(grains / turns * time.Second)
+		synctest.Wait()
+		for name, u := range map[string]*underWay{"claims": &store.claims, "saves": &store.saves} {
+			if u.most != turns || u.all != grains {
+				t.Errorf("%d %s, up to %d at once", u.all, name, u.most)
+			}
+		}
+		for i := range grains {
+			if store.Kept("counter", strconv.Itoa(i)).Version != 1 {
+				t.Errorf("grain %d lost its last save", i)
 			}
 		}
 	})

@@ -1,13 +1,19 @@
 package pg_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"nexus"
 	"nexus/persistence/pg"
@@ -270,5 +276,93 @@ func TestThePoolRecovers(t *testing.T) {
 			}
 			return err == nil
 		})
+	}
+}
+
+// cutAtCommit returns the URL of a database whose connections break when it has committed, before anybody hears of it, and the number of
+// commits so far.
+func cutAtCommit(t *testing.T, to string) (at string, commits *atomic.Int32) {
+	t.Helper()
+	c, err := pgconn.ParseConfig(to)
+	ok(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ok(t, err)
+	commits = new(atomic.Int32)
+	var carried sync.WaitGroup
+	t.Cleanup(func() {
+		ok(t, l.Close())
+		carried.Wait()
+	})
+	network, server := pgconn.NetworkAddress(c.Host, c.Port)
+	carried.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return // closed
+			}
+			carried.Go(func() { carryToCommit(client, network, server, commits) })
+		}
+	})
+	return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", c.User, l.Addr(), c.Database), commits
+}
+
+func carryToCommit(client net.Conn, network, to string, commits *atomic.Int32) {
+	defer func() { _ = client.Close() }()
+	server, err := net.Dial(network, to)
+	if err != nil {
+		return // the client sees that nobody answers
+	}
+	defer func() { _ = server.Close() }()
+	var muted atomic.Bool
+	var back sync.WaitGroup
+	defer back.Wait()
+	back.Go(func() {
+		defer func() { _ = client.Close() }()
+		buf := make([]byte, 32<<10)
+		for {
+			n, err := server.Read(buf)
+			if err != nil || muted.Load() {
+				return // the answer to the commit goes no further
+			}
+			if _, err := client.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	})
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			_ = server.Close()
+			return
+		}
+		if bytes.Contains(buf[:n], []byte("commit\x00")) {
+			commits.Add(1)
+			muted.Store(true)
+		}
+		if _, err := server.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// TestACommitWithoutAnAnswerIsNotRepeated loses the answer: the caller hears that nobody knows, and the exchange is not made again,
+// which would take the owner of the token for a thief.
+func TestACommitWithoutAnAnswerIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	u := pgfix.URL(t)
+	db := pgfix.Open(t, u, pg.Options{})
+	id := login(t, db, newUser(t, db, "asha").ID, "t0")
+	at, commits := cutAtCommit(t, u)
+	_, _, err := pg.NewIdentity(pgfix.Open(t, at, pg.Options{})).Rotate(t.Context(), hash("t0"), token("t1"), life)
+	away(t, err)
+	if n := commits.Load(); n != 1 {
+		t.Errorf("%d commits", n)
+	}
+	if st, err := pg.NewIdentity(db).State(t.Context(), id); err != nil || st.Revoked {
+		t.Errorf("the login has ended: %+v %v", st, err)
+	}
+	if _, _, err := pg.NewIdentity(db).Rotate(t.Context(), hash("t1"), token("t2"), life); err != nil {
+		t.Errorf("the exchange was not made: %v", err)
 	}
 }

@@ -126,7 +126,13 @@ func Contested(ctx context.Context, db *pgxpool.Pool) (halls int, err error) {
 	return halls, err
 }
 
-func lines(ctx context.Context, db *pgxpool.Pool, sql string, args ...any) ([]string, error) {
+// querier is a pool of connections, or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func lines(ctx context.Context, db querier, sql string, args ...any) ([]string, error) {
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err

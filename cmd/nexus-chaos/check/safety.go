@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"nexus"
 	"nexus/cmd/nexus-chaos/history"
 )
 
@@ -28,13 +29,13 @@ func Heads(ctx context.Context, db *pgxpool.Pool) (map[string]int64, error) {
 
 // Press is an SOS as the database knows it.
 type Press struct {
-	User, Incident string
-	Seq            int
+	User, UserID, Incident string
+	Seq                    int
 }
 
 // Presses returns what the database knows of the presses whose keys begin with tag, by key.
 func Presses(ctx context.Context, db *pgxpool.Pool, tag string) (map[string]Press, error) {
-	rows, err := db.Query(ctx, `select p.client_key, split_part(u.email, '@', 1), p.incident_id::text, p.seq from sos_press p join app_user u on u.id = p.user_id
+	rows, err := db.Query(ctx, `select p.client_key, split_part(u.email, '@', 1), u.id::text, p.incident_id::text, p.seq from sos_press p join app_user u on u.id = p.user_id
 		where starts_with(p.client_key, $1)`, tag+"-")
 	if err != nil {
 		return nil, err
@@ -42,14 +43,21 @@ func Presses(ctx context.Context, db *pgxpool.Pool, tag string) (map[string]Pres
 	stored := make(map[string]Press)
 	var key string
 	var p Press
-	_, err = pgx.ForEachRow(rows, []any{&key, &p.User, &p.Incident, &p.Seq}, func() error { stored[key] = p; return nil })
+	_, err = pgx.ForEachRow(rows, []any{&key, &p.User, &p.UserID, &p.Incident, &p.Seq}, func() error { stored[key] = p; return nil })
 	return stored, err
 }
 
-// Missing returns the presses that were answered and that the database does not know.
+// Missing returns the presses that were answered and that the database does not know. One that was answered with another alarm of the same
+// person, when neither was durable yet, is known with that: it had joined it.
 func Missing(stored map[string]Press, ops []history.Op) (missing []history.Op) {
+	alarms := make(map[string]bool)
 	for _, o := range ops {
-		if _, there := stored[o.Event]; !there && o.Outcome == history.OK {
+		if row, there := stored[o.Event]; there {
+			alarms[nexus.DerivedID(o.At, o.At, row.UserID, o.Event)] = true
+		}
+	}
+	for _, o := range ops {
+		if _, there := stored[o.Event]; !there && o.Outcome == history.OK && (o.Durable || !alarms[o.Key]) {
 			missing = append(missing, o)
 		}
 	}
@@ -61,6 +69,10 @@ func Missing(stored map[string]Press, ops []history.Op) (missing []history.Op) {
 func Alarms(stored map[string]Press, ops []history.Op, ended bool) []Result {
 	var lost, open, gone, wrong, refused []string
 	durable, alarmed := 0, 0
+	missing := make(map[string]bool)
+	for _, o := range Missing(stored, ops) {
+		missing[o.Event] = true
+	}
 	for _, o := range ops {
 		line := fmt.Sprintf("%s by %s at %v", o.Event, o.Via, time.Duration(o.Return).Round(time.Millisecond))
 		row, there := stored[o.Event]
@@ -73,12 +85,12 @@ func Alarms(stored map[string]Press, ops []history.Op, ended bool) []Result {
 		switch {
 		case o.Outcome == history.Failed:
 			refused = append(refused, fmt.Sprintf("%s: %v", o.Event, o.Troubles))
-		case o.Outcome != history.OK:
-		case o.Durable && !there:
+		case !missing[o.Event]:
+		case o.Durable:
 			lost = append(lost, line)
-		case !there && o.Once && ended:
+		case o.Once && ended:
 			gone = append(gone, line)
-		case !there:
+		default:
 			open = append(open, line)
 		}
 		if there && (row.User != o.Client || o.Durable && (row.Incident != o.Key || row.Seq != o.Value)) {
@@ -231,7 +243,7 @@ func Acts(events map[string]string, ops []history.Op) Result {
 }
 
 // Incidents checks all that must hold of the tables, whatever anybody heard.
-func Incidents(ctx context.Context, db *pgxpool.Pool) (results []Result, err error) {
+func Incidents(ctx context.Context, db querier) (results []Result, err error) {
 	var count int
 	if err := db.QueryRow(ctx, `select count(*) from sos_incident`).Scan(&count); err != nil {
 		return nil, err

@@ -127,7 +127,8 @@ type pressed struct {
 func (s *Student) Press(ctx context.Context) history.Op {
 	s.presses++
 	op := history.Op{Client: s.Name, Kind: history.Raise, Event: fmt.Sprintf("%s-%s-%d", s.Tag, s.Name, s.presses), Scattered: s.Scattered, Once: s.Once, Outcome: history.Unknown}
-	press := map[string]any{"clientKey": op.Event, "category": "panic", "at": time.Now().UTC().Format(nexus.TimeLayout)}
+	op.At = time.Now().UTC().Truncate(time.Millisecond)
+	press := map[string]any{"clientKey": op.Event, "category": "panic", "at": op.At.Format(nexus.TimeLayout)}
 	if rand.IntN(2) == 0 {
 		press["lat"], press["lng"] = 12.5+rand.Float64(), 77.5+rand.Float64()
 	}
@@ -323,8 +324,10 @@ func (o *Officer) act(ctx context.Context, incident string, to nexus.SOSState) h
 	for {
 		op.Attempts++
 		answer, err := o.Radio.Call(ctx, "SOS_STATE", map[string]any{"incidentId": incident, "to": to})
-		text, forGood := said(err), false
-		if err == nil {
+		text, forGood := "", false
+		if err != nil {
+			text = "socket: " + err.Error()
+		} else {
 			text, forGood = failure(answer)
 		}
 		op.Return = log.Now()

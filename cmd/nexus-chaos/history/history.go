@@ -37,23 +37,24 @@ const (
 
 // Op is one operation of a client, with all its attempts: they carry the same event id, and count once.
 type Op struct {
-	Client    string   `json:"client"`
-	Kind      string   `json:"kind"`
-	Key       string   `json:"key,omitempty"`
-	Via       string   `json:"via"` // who gave the last answer
-	Call      int64    `json:"call"`
-	Return    int64    `json:"return"`
-	Outcome   Outcome  `json:"outcome"`
-	Event     string   `json:"event,omitempty"`
-	Delta     int      `json:"delta,omitempty"`
-	Value     int      `json:"value,omitempty"`
-	Accepted  bool     `json:"accepted,omitempty"` // of a check-in: it was new to the one who answered
-	Attempts  int      `json:"attempts"`
-	Troubles  []string `json:"troubles,omitempty"`  // what the attempts before were answered with
-	Scattered bool     `json:"scattered,omitempty"` // sent to nodes directly, not through the balancer
-	Durable   bool     `json:"durable,omitempty"`   // of an SOS: an answer said so
-	Alarmed   bool     `json:"alarmed,omitempty"`   // of an SOS: the first answer said that it was not durable yet
-	Once      bool     `json:"once,omitempty"`      // of an SOS: it was not repeated after an answer that was not durable
+	Client    string    `json:"client"`
+	Kind      string    `json:"kind"`
+	Key       string    `json:"key,omitempty"`
+	Via       string    `json:"via"` // who gave the last answer
+	Call      int64     `json:"call"`
+	Return    int64     `json:"return"`
+	Outcome   Outcome   `json:"outcome"`
+	Event     string    `json:"event,omitempty"`
+	Delta     int       `json:"delta,omitempty"`
+	Value     int       `json:"value,omitempty"`
+	Accepted  bool      `json:"accepted,omitempty"` // of a check-in: it was new to the one who answered
+	Attempts  int       `json:"attempts"`
+	Troubles  []string  `json:"troubles,omitempty"`  // what the attempts before were answered with
+	Scattered bool      `json:"scattered,omitempty"` // sent to nodes directly, not through the balancer
+	Durable   bool      `json:"durable,omitempty"`   // of an SOS: an answer said so
+	Alarmed   bool      `json:"alarmed,omitempty"`   // of an SOS: the first answer said that it was not durable yet
+	At        time.Time `json:"at,omitzero"`         // of an SOS, by the phone's clock
+	Once      bool      `json:"once,omitempty"`      // of an SOS: it was not repeated after an answer that was not durable
 }
 
 // Tick is one CROWD_UPDATE that a subscriber heard.

@@ -16,7 +16,7 @@ var small = client.Size{
 
 // pressed is the size with a few who press the button.
 func pressed(size client.Size) client.Size {
-	size.Students, size.PressEvery = 4, 2*time.Second
+	size.Students, size.PressEvery = 6, time.Second
 	return size
 }
 
