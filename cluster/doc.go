@@ -10,7 +10,7 @@
 //
 // Nodes find each other by gossip (membership.go) and carry messages over links of their own (link.go, peer.go). Each
 // makes the same ring of the members it knows (ring.go), and each grain lives on the member that the ring names
-// (placement.go), which asks the others to give it up first (release.go). Rings differ for moments, and in
+// (placement.go), which asks those that may have it to give it up first (release.go). Rings differ for moments, and in
 // a partition for as long as it lasts: then a grain may live twice, and its fence lets only the newer one write.
 //
 // The package simnet is a network in memory, on which the tests break all of this.

@@ -23,6 +23,9 @@ const (
 	yieldedFor = time.Second
 	// loadAtOnce is how many grains a node claims and loads side by side: more would only wait for the same connections.
 	loadAtOnce = 32
+	// askAtOnce is how many it asks others to give up side by side: they save no more of them at once. These turns are not those of
+	// loads: who asks may wait for a load on the other node, which must not wait for one who asks.
+	askAtOnce = 32
 	// handOversKept is how many hand-overs operators can look back at.
 	handOversKept = 16
 )
@@ -40,6 +43,7 @@ type placement struct {
 	refs    map[string]grain.Ref     // of the living and leaving children, by actor id
 	living  map[grain.Ref]*actor.PID // the same, by grain
 	opening map[grain.Ref]*opening   // asked of the other members
+	asks    chan struct{}            // taken by those that are being asked for
 	yields  map[string][]grain.Asker // who waits for a child's end, by actor id
 	yielded map[grain.Ref]time.Time  // given up on request, and when
 	swept   time.Time                // when old entries of yielded went
@@ -72,6 +76,7 @@ func newPlacement(n *Node, kinds map[string]grain.Kind, env grain.Env) *placemen
 		refs:    make(map[string]grain.Ref),
 		living:  make(map[grain.Ref]*actor.PID),
 		opening: make(map[grain.Ref]*opening),
+		asks:    make(chan struct{}, askAtOnce),
 		yields:  make(map[string][]grain.Asker),
 		yielded: make(map[grain.Ref]time.Time),
 		leaving: make(map[string]struct{}),
@@ -136,7 +141,7 @@ func (p *placement) activate(c actor.Context, ref grain.Ref) {
 	}
 	p.opening[ref] = o
 	root, self := c.ActorSystem().Root, c.Self()
-	turns := p.env.Loads
+	turns := p.asks
 	if p.kinds[ref.Kind].Volatile {
 		turns = nil
 	}

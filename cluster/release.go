@@ -17,7 +17,7 @@ import (
 const releaseAtOnce = 32
 
 // claim asks the members that may have a grain to give it up. It returns when all have, or do not answer, and reports
-// whether one of them had it. It waits for a turn before: a grain that this node has no time to load lives on where it is.
+// whether one of them had it. It waits for a turn before: a grain lives on where it is until those that have it have the time to save it.
 func (n *Node) claim(turns chan struct{}, holders []Member, ref grain.Ref) (had bool) {
 	if turns != nil {
 		select {

@@ -62,13 +62,13 @@ func (r Ring) Owner(kind, id string) (Member, bool) {
 	return best, found
 }
 
-// Holders returns the members beside self, the grain's owner, that may have the grain from when they owned it, if no change of the members
-// is older than settleFor. While a member was on everybody's ring, nobody with a lower draw owned the grain: so these are those
-// whose draw is above that of every established member, and the first of the established ones.
+// Holders returns the members beside self, the grain's present owner, that may still have the grain because they owned it on a ring of
+// the last settleFor. While a member was on everybody's ring, nobody with a lower draw owned the grain: so these are the members whose
+// draw is above that of every established one, and the established one with the highest.
 //
-// A member is established that was there before all those changes: this node has seen it for so long, or has itself just started
-// and goes by the other's id, which holds the time of its start. One that drains has owned grains and owns none, so that those below it
-// may have taken over. A member that comes back from elsewhere had a ring of its own meanwhile, which nobody here knows.
+// A member is established that was there before: this node has seen it for so long, or has itself just started and goes by the
+// other's id, which holds the time of its start. One that drains has owned grains and owns none, so that those below it may have
+// taken over. A member that comes back from elsewhere had a ring of its own meanwhile, which nobody here knows: it is always asked.
 func (r Ring) Holders(self string, kind, id string, now time.Time) (holders []Member) {
 	settled := now.Add(-settleFor)
 	young := !started(self).Before(settled)

@@ -187,8 +187,9 @@ func TestEmail(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(l) }()
 	t.Cleanup(func() {
-		_ = server.Close() // its listener is closed whatever it says
-		<-ended
+		if err := errors.Join(server.Close(), <-ended); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 	e := Email{Addr: l.Addr().String(), From: "campus@example.edu", Insecure: true}
 	p := sample()

@@ -37,7 +37,7 @@ func shown(r resttest.Reply) string {
 		case "Date", "X-Request-Id", "Ratelimit-Remaining", "Ratelimit-Reset":
 			fmt.Fprintln(&b, name)
 		default:
-			fmt.Fprintln(&b, name, anonymous([]byte(strings.Join(r.Header[name], ", "))))
+			fmt.Fprintln(&b, name, string(anonymous([]byte(strings.Join(r.Header[name], ", ")))))
 		}
 	}
 	fmt.Fprintf(&b, "%d bytes: %s\n", len(r.Body), anonymous(r.Body))

@@ -226,8 +226,14 @@ func TestFixesOfAPhone(t *testing.T) {
 		change fields
 		field  string
 	}{
-		{fields{"clientSeq": 0}, "clientSeq"}, {fields{"clientSeq": nil}, "clientSeq"}, {fields{"at": nil}, "at"}, {fields{"lat": nil}, "lat"}, {fields{"lng": 181}, "lng"},
-		{fields{"battery": 101}, "battery"}, {fields{"accuracy": -1}, "accuracy"}, {fields{"speed": 1}, "speed"},
+		{fields{"clientSeq": 0}, "clientSeq"},
+		{fields{"clientSeq": nil}, "clientSeq"},
+		{fields{"at": nil}, "at"},
+		{fields{"lat": nil}, "lat"},
+		{fields{"lng": 181}, "lng"},
+		{fields{"battery": 101}, "battery"},
+		{fields{"accuracy": -1}, "accuracy"},
+		{fields{"speed": 1}, "speed"},
 	} {
 		wantField(t, h.Call("POST", url+"/locations", fields{"fixes": []any{fix(nil), fix(c.change)}}, asha.as...), "fixes[1]."+c.field)
 	}

@@ -34,15 +34,21 @@ func TestSpoiltIncidentsAreNoticed(t *testing.T) {
 	}
 	for _, c := range []struct{ name, spoil, wrong string }{
 		{"whole", `select`, ""},
-		{"an event is gone", `delete from safety_delivery where event_seq = 3; delete from sos_event where seq = 3; update safety_delivery set seq = 2 where seq = 3; update safety_stream set last_seq = 2 where last_seq = 3`,
-			"incidents with a gap in their events"},
-		{"an event too many", `insert into sos_event select incident_id, 5, at, actor, 'MESSAGE', data, prev_hash, hash from sos_event where seq = 4`,
-			"incidents with a gap in their events"},
-		{"another one meanwhile", `insert into sos_incident (id, user_id, category, silent, drill, state, raised_at, cancel_until, next_at, head_hash)
+		{
+			"an event is gone", `delete from safety_delivery where event_seq = 3; delete from sos_event where seq = 3; update safety_delivery set seq = 2 where seq = 3; update safety_stream set last_seq = 2 where last_seq = 3`,
+			"incidents with a gap in their events",
+		},
+		{
+			"an event too many", `insert into sos_event select incident_id, 5, at, actor, 'MESSAGE', data, prev_hash, hash from sos_event where seq = 4`,
+			"incidents with a gap in their events",
+		},
+		{
+			"another one meanwhile", `insert into sos_incident (id, user_id, category, silent, drill, state, raised_at, cancel_until, next_at, head_hash)
 			select '01890a5d-ac96-774b-bcce-b302099a80f2', user_id, category, silent, drill, 'RAISED', '2026-01-01 10:02Z', cancel_until, cancel_until, head_hash from sos_incident;
 			insert into sos_event select '01890a5d-ac96-774b-bcce-b302099a80f2', seq, at, actor, 'MESSAGE', data, prev_hash, hash from sos_event where seq = 1;
 			update sos_incident set last_seq = 1 where state = 'RAISED'`,
-			"incidents open beside another of the same person"},
+			"incidents open beside another of the same person",
+		},
 		{"taken twice", `update sos_event set kind = 'ACKNOWLEDGED' where seq = 4`, "incidents that two people took"},
 		{"taken again after it was let go", `update sos_event set kind = 'ACKNOWLEDGED' where seq = 4;
 			insert into sos_event select incident_id, 5, at, actor, 'UNACKNOWLEDGED', data, prev_hash, hash from sos_event where seq = 4;

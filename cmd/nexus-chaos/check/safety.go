@@ -138,13 +138,14 @@ func Lines(ctx context.Context, db *pgxpool.Pool) (map[string]map[int64]Line, er
 type Device struct {
 	Name, User string
 	From, To   int64
+	Officer    bool
 }
 
 // Deliveries checks what devices heard against the streams: every line at least once, in order, and the same when it came again. began
 // is when the clock of the history was zero.
 func Deliveries(devices []Device, streams map[string]map[int64]Line, heard []history.Delivery, began time.Time) []Result {
 	var missing, order, other, back []string
-	var took []time.Duration
+	took := make(map[bool][]time.Duration) // by officers, and by others
 	lines, copies, early := 0, 0, 0
 	for _, d := range devices {
 		first := make(map[int64]history.Delivery)
@@ -180,7 +181,7 @@ func Deliveries(devices []Device, streams map[string]map[int64]Line, heard []his
 				back = append(back, fmt.Sprintf("%s, after %d of that incident", line, events[h.Incident]))
 			}
 			events[h.Incident] = h.Seq
-			took = append(took, began.Add(time.Duration(h.At)).Sub(at.At))
+			took[d.Officer] = append(took[d.Officer], began.Add(time.Duration(h.At)).Sub(at.At))
 		}
 		for offset := d.From + 1; offset <= d.To; offset++ {
 			lines++
@@ -189,14 +190,15 @@ func Deliveries(devices []Device, streams map[string]map[int64]Line, heard []his
 			}
 		}
 	}
-	round := func(q float64) time.Duration { return Quantile(took, q).Round(time.Millisecond) }
+	round := func(officer bool, q float64) time.Duration { return Quantile(took[officer], q).Round(time.Millisecond) }
 	return []Result{
 		none("lines of SOS streams that a device never heard", lines, missing),
 		none("lines heard out of order, or with a gap before them", lines, order),
 		none("lines heard otherwise than stored, or otherwise the second time", lines, other),
 		none("lines that told an earlier state of an incident than one before", lines, back),
 		Note("lines of SOS streams", "%d to %d devices, %d copies, %d alarms before they were durable", lines, len(devices), copies, early),
-		Note("lines, from the commit to the device", "p50 %v, p99 %v, max %v", round(0.5), round(0.99), round(1)),
+		Note("lines, from the commit to an officer's device", "p50 %v, p99 %v, max %v", round(true, 0.5), round(true, 0.99), round(true, 1)),
+		Note("lines, from the commit to the own device of a person in need", "p50 %v, p99 %v, max %v", round(false, 0.5), round(false, 0.99), round(false, 1)),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 	"time"
 
 	"nexus/cmd/nexus-chaos/check"
@@ -89,7 +90,7 @@ func (t *Trial) judgeSafety(ctx context.Context) ([]check.Result, error) {
 	}
 	devices := make([]check.Device, len(t.Crowd.Radios))
 	for i, r := range t.Crowd.Radios {
-		devices[i] = check.Device{Name: r.Name, User: r.User, From: r.From, To: t.until[r.User]}
+		devices[i] = check.Device{Name: r.Name, User: r.User, From: r.From, To: t.until[r.User], Officer: strings.HasPrefix(r.User, "officer")}
 	}
 	results := check.Alarms(stored, ops, t.ends() != t.ended)
 	results = append(results, check.Deliveries(devices, streams, t.Log.Deliveries(), t.Log.Began())...)

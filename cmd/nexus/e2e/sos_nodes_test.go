@@ -28,12 +28,12 @@ func sosOverTwoNodes(t testing.TB) {
 	student, token := a.register(t), a.login(t, "officer1", password)
 	desk, phone, device := a.bearer(token), a.read(t, student.token), a.read(t, token)
 
-	id := phone.press("missed").Incident
+	id := phone.raise("missed").Incident
 	device.alert(id)
 	device.act(id, nexus.SOSAcknowledged)
-	taken := device.next("its own word")
-	if taken.Actor == nil {
-		t.Fatalf("nobody took it: %+v", taken)
+	taken := device.of(id)
+	for taken.Kind != string(nexus.SOSAcknowledged) { // on a slow machine it may be paged again before
+		taken = device.of(id)
 	}
 	me := *taken.Actor
 	desk.acknowledged(t, id, me, taken.Seq)
@@ -80,11 +80,8 @@ func sosOverTwoNodes(t testing.TB) {
 	victim := a.register(t)
 	other := b.read(t, victim.token)
 	pressed := time.Now()
-	r := other.press("last-words")
+	r := other.raise("last-words")
 	b.kill(t)
-	if !r.Durable {
-		t.Fatalf("a press is answered with %+v", r)
-	}
 	paged := colleague.alert(r.Incident)
 	took(t, "an alert by the node that is left", pressed)
 	again := colleague.alert(r.Incident)
@@ -96,9 +93,17 @@ func sosOverTwoNodes(t testing.TB) {
 		t.Errorf("to take it: %+v", word)
 	}
 
-	// What its device was not yet told of before it died, and nothing else, comes now.
+	// Without an offset, what was noted before the node died does not come again, and of the rest nothing is left out. With one, it is
+	// exactly what came after it.
 	first, last = missed(5)
-	want := a.bearer(token).history(t, r.Incident)[1:]
+	device = a.read(t, token)
+	for l := device.next("back after the node has died, without an offset"); l.IncidentID != id || l.Seq != last; l = device.next("the last message") {
+		if l.Offset <= offset {
+			t.Errorf("what was acknowledged comes again: %+v", l)
+		}
+	}
+	device.leave()
+	want := desk.history(t, r.Incident)[1:]
 	device = a.read(t, token, offset)
 	for n := len(want) + 5; n > 0; n-- {
 		switch l := device.next("back after the node has died"); {

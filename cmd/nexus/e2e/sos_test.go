@@ -25,24 +25,8 @@ func took(t testing.TB, what string, since time.Time) {
 	}
 }
 
-// raised is the answer to a press, or why there is none.
-type raised struct {
-	nexus.Raised
-	Error *nexus.Failure
-}
-
-// press raises an SOS by socket.
-func (c *client) press(clientKey string) (r raised) {
-	c.t.Helper()
-	c.call(&r, "SOS_RAISE", map[string]any{"clientKey": clientKey, "category": "medical", "lat": 12.97, "lng": 77.59, "accuracy": 12})
-	if r.Error != nil {
-		c.t.Fatalf("a press is refused: %+v", r.Error)
-	}
-	return r
-}
-
-// said is the answer to a word about an incident.
-type said struct {
+// word is the answer to what somebody says of an incident.
+type word struct {
 	Seq   int64
 	Error struct {
 		Code  nexus.Code
@@ -50,22 +34,60 @@ type said struct {
 	}
 }
 
-// act is what a responder says by socket.
-func (c *client) act(id nexus.IncidentID, to nexus.SOSState) (a said) {
+// insist sends an event that may be sent twice, again while the server is busy.
+func (c *client) insist(name string, argument map[string]any) (w word) {
 	c.t.Helper()
-	c.call(&a, "SOS_STATE", map[string]any{"incidentId": id, "to": to, "note": "unit 4"})
-	return a
+	for deadline := time.Now().Add(patience); ; <-time.After(200 * time.Millisecond) {
+		w = word{}
+		if c.call(&w, name, argument); w.Error.Code != nexus.Unavailable || time.Now().After(deadline) {
+			return w
+		}
+	}
 }
 
-// say adds a message by socket, and wants it taken.
+// press raises an SOS.
+func (c *client) press(clientKey string) nexus.Raised {
+	c.t.Helper()
+	var r struct {
+		nexus.Raised
+		Error nexus.Failure
+	}
+	c.call(&r, "SOS_RAISE", map[string]any{"clientKey": clientKey, "category": "medical", "lat": 12.97, "lng": 77.59, "accuracy": 12})
+	if r.Incident == "" {
+		c.t.Fatalf("a press is refused: %+v", r.Error)
+	}
+	return r.Raised
+}
+
+// raise presses as a phone does: again until it is stored, for which a slow machine may take too long.
+func (c *client) raise(clientKey string) (r nexus.Raised) {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); !r.Durable; {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("a press is not stored within %v", patience)
+		}
+		if r = c.press(clientKey); !r.Durable {
+			c.t.Logf("%s is not stored yet", clientKey)
+			<-time.After(2 * time.Second) // no more than 30 presses a minute are taken
+		}
+	}
+	return r
+}
+
+// act is what a responder says.
+func (c *client) act(id nexus.IncidentID, to nexus.SOSState) word {
+	c.t.Helper()
+	return c.insist("SOS_STATE", map[string]any{"incidentId": id, "to": to, "note": "unit 4"})
+}
+
+// say adds a message, and wants it taken.
 func (c *client) say(id nexus.IncidentID, body string) int64 {
 	c.t.Helper()
-	var a said
-	c.call(&a, "SOS_MESSAGE", map[string]any{"incidentId": id, "clientMsgId": nexus.NewID(), "body": body})
-	if a.Seq == 0 {
-		c.t.Fatalf("a message is refused: %+v", a)
+	w := c.insist("SOS_MESSAGE", map[string]any{"incidentId": id, "clientMsgId": nexus.NewID(), "body": body})
+	if w.Seq == 0 {
+		c.t.Fatalf("a message is refused: %+v", w)
 	}
-	return a.Seq
+	return w.Seq
 }
 
 // line is a CRITICAL_ALERT or an INCIDENT_EVENT.
@@ -181,10 +203,10 @@ func TestAnSOSFromThePressToItsEnd(t *testing.T) {
 	phone, other := s.read(t, student.token), s.read(t, bystander.token)
 
 	pressed := time.Now()
-	r := phone.press("press-1")
+	r := phone.raise("press-1")
 	took(t, "the answer to a press", pressed)
 	id := r.Incident
-	if !r.Durable || r.State != nexus.SOSRaised || r.Seq != 1 {
+	if r.State != nexus.SOSRaised || r.Seq != 1 {
 		t.Errorf("a press is answered with %+v", r)
 	}
 	for _, o := range officers {
@@ -195,10 +217,10 @@ func TestAnSOSFromThePressToItsEnd(t *testing.T) {
 			t.Errorf("the alert: %+v", l)
 		}
 	}
-	if again := phone.press("press-1"); again != r {
+	if again := phone.raise("press-1"); again != r {
 		t.Errorf("the same press again: %+v, before %+v", again, r)
 	}
-	if joined := phone.press("press-2"); joined.Incident != id || joined.Seq != 3 {
+	if joined := phone.raise("press-2"); joined.Incident != id || joined.Seq != 3 {
 		t.Errorf("another press joins the open one: %+v", joined)
 	}
 
@@ -218,9 +240,8 @@ func TestAnSOSFromThePressToItsEnd(t *testing.T) {
 	phone.say(id, "second floor")
 	third.say(id, "hold on")
 	where := map[string]any{"incidentId": id, "clientSeq": 1, "lat": 12.98, "lng": 77.6, "at": time.Now().UTC().Format(nexus.TimeLayout)}
-	var stored struct{ Stored bool }
-	if phone.call(&stored, "SOS_LOCATION", where); !stored.Stored {
-		t.Error("a fix is not stored")
+	if w := phone.insist("SOS_LOCATION", where); w.Error.Code != "" {
+		t.Errorf("a fix: %+v", w)
 	}
 	for _, o := range officers {
 		e := o.await("the live location", func(e event) bool { return e.Kind == "event" && e.Name == "LOCATION" })
@@ -276,13 +297,13 @@ func TestTheOriginalClientRaisesAnSOS(t *testing.T) {
 		var got object
 		a := student.call(t, "POST", "/safety/sos", body, 200, &got)
 		got.only(t, name, "success", "message", "incidentId", "state", "seq", "durable")
-		if got["success"] != true || got["message"] == "" || got["durable"] != true {
+		if got["success"] != true || got["message"] == "" {
 			t.Errorf("%s: answered %s", name, a.body)
 		}
 		var r nexus.Raised
 		decode(t, a.body, &r)
 		l := officer.of(r.Incident)
-		if l.Name != "CRITICAL_ALERT" || l.UserID != student.id || l.Category != "panic" || l.Location == nil || l.Location.Lat != 12.5 || l.Location.Lng != 77.5 {
+		if l.Name != "CRITICAL_ALERT" || !l.Durable || l.UserID != student.id || l.Category != "panic" || l.Location == nil || l.Location.Lat != 12.5 || l.Location.Lng != 77.5 {
 			t.Errorf("%s: the alert: %+v", name, l)
 		}
 		for _, step := range []struct {
