@@ -386,3 +386,23 @@ func TestDocumentsNeedNoOtherServer(t *testing.T) {
 		t.Errorf("openapi %v", doc["openapi"])
 	}
 }
+
+// TestNothingUsesUpTheButton: neither what its address nor what its owner did before keeps an SOS out; only too many of them do.
+func TestNothingUsesUpTheButton(t *testing.T) {
+	h := resttest.New(t, func(o *resttest.Config) {
+		one := limit.Rule{Rate: 0.0001, Burst: 1}
+		o.Server.Flood, o.Limits.Stranger, o.Limits.User = limit.Rule{Rate: 0.0001, Burst: 2}, one, one
+		o.Limits.SOS = limit.Rule{Rate: 0.0001, Burst: 3}
+	})
+	student := h.As(nexus.Student)
+	for _, want := range []int{200, 429, 429} {
+		if r := h.Call("GET", "/api/v1/mess/halls", nil, student...); r.Status != want {
+			t.Errorf("%d, want %d", r.Status, want)
+		}
+	}
+	for i, want := range []int{200, 200, 200, 429} {
+		if r := h.Call("POST", "/api/v1/safety/sos", map[string]any{"clientKey": fmt.Sprint(i)}, student...); r.Status != want {
+			t.Errorf("press %d: %d, want %d: %s", i, r.Status, want, r.Body)
+		}
+	}
+}
