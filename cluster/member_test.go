@@ -259,7 +259,7 @@ func TestInspectTellsOfEveryMember(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 		}
-		if grains < 10 || share < 0.999 || share > 1.001 {
+		if grains < 1 || share < 0.999 || share > 1.001 {
 			t.Errorf("%d grains, shares of %v", grains, share)
 		}
 	})
