@@ -86,13 +86,20 @@ func (w *Watch) rescue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// One that a frozen node holds locked must not keep the others waiting; when several fail the store is away.
+	var failed []error
 	for _, id := range ids {
 		if err := w.advance(ctx, id); err != nil {
-			return err
+			if failed = append(failed, err); len(failed) == maxFailed {
+				break
+			}
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
+
+// maxFailed is how many incidents a round of rescue gives up on before it takes the store to be away.
+const maxFailed = 5
 
 // advance does what an incident is overdue for. An error is that of a store that is away; another concerns this incident alone.
 func (w *Watch) advance(ctx context.Context, id nexus.IncidentID) error {

@@ -204,7 +204,7 @@ func (n *node) openTransport(context.Context) error {
 	limiter := n.openLimiter()
 	identity, sessions, messStore := pg.NewIdentity(n.db), session.NewClient(n.cluster), pg.NewMess(n.db)
 	guard, err := auth.New(auth.Options{
-		Accounts: identity, Logins: identity, Keys: identity, Pins: pg.NewSafetyOffice(n.safety.db, campusSender),
+		Accounts: identity, Logins: identity, Keys: identity, Pins: pg.NewSafetyOffice(n.db, campusSender),
 		Limiter: limiter, Sockets: sessions, Log: n.log, Secrets: n.cfg.secrets,
 	})
 	if err != nil {
@@ -221,14 +221,14 @@ func (n *node) openTransport(context.Context) error {
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
-		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.safety.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender),
+		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
 	n.live, err = live.New(live.Config{
 		// What clients send is small, and half a message may wait for as long as its sender likes.
 		Engine: engineio.Config{AllowOrigin: n.http.AllowedOrigin, SessionPrefix: n.cluster.Tag() + ".", MaxPayload: 64 << 10},
 		Limits: socketio.Config{MaxEventBytes: 64 << 10, MaxAttachments: 1},
-		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Safety: n.safety.onSockets(guard, limiter),
+		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Safety: n.onSockets(guard, limiter),
 		Log: n.log, Registry: n.registry,
 	})
 	if err != nil {

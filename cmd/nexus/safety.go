@@ -16,7 +16,8 @@ import (
 // campusSender is how the campus signs its warnings towards others.
 const campusSender = "nexus"
 
-// safety is what an SOS stands on. It has connections of its own to the database: no other traffic can use them up.
+// safety is what an SOS stands on. Presses, what is done about them, and deliveries have connections of their own to the database,
+// which no other traffic can use up; the courier takes four at most. What people look up about incidents goes by the others.
 type safety struct {
 	db   *pg.DB
 	sos  *pg.SOS
@@ -44,7 +45,7 @@ func (n *node) openSafety(context.Context) error {
 	n.onClose("desk", func(context.Context) error { s.desk.Close(); return nil })
 	watch := incident.StartWatch(s.desk)
 	n.onClose("watch", func(context.Context) error { watch.Close(); return nil })
-	pager, err := page.Start(pg.NewPages(s.db), n.cfg.pages, n.log, n.registry)
+	pager, err := page.Start(pg.NewPages(n.db), n.cfg.pages, n.log, n.registry)
 	if err != nil {
 		return fmt.Errorf("start the pager: %w", err)
 	}
@@ -53,8 +54,8 @@ func (n *node) openSafety(context.Context) error {
 }
 
 // onSockets is what /security needs.
-func (s *safety) onSockets(guard *auth.Service, limiter limit.Limiter) *live.Safety {
-	return &live.Safety{Desk: s.desk, Pins: guard, Incidents: pg.NewIncidents(s.db), Streams: pg.NewStreams(s.db), Limiter: limiter}
+func (n *node) onSockets(guard *auth.Service, limiter limit.Limiter) *live.Safety {
+	return &live.Safety{Desk: n.safety.desk, Pins: guard, Incidents: pg.NewIncidents(n.db), Streams: pg.NewStreams(n.safety.db), Limiter: limiter}
 }
 
 // openIncidents lists the incidents whose grains must live.

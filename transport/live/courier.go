@@ -480,7 +480,6 @@ func (c *courier) resend(now time.Time) {
 // acknowledged takes the client's word that it has a line.
 func (c *courier) acknowledged(p *parcel, at time.Time) {
 	r := p.to
-	r.answers = true
 	if p.done || r.gone {
 		return
 	}

@@ -37,7 +37,6 @@ type reader struct {
 	next    int64   // the first line that was never sent
 	flight  []*parcel
 	hungry  bool  // listed in its stream
-	answers bool  // has ever acknowledged anything
 	skipped bool  // a line gave way unacknowledged: its cursor stays before it
 	noted   int64 // the last cursor noted
 }
@@ -54,10 +53,10 @@ func (r *reader) cursor() int64 {
 	return r.next - 1
 }
 
-// room reports whether one more line may be sent. To a client that never acknowledges, as the original one does not, a line comes in the
-// place of one that was sent for long: it must not be the last 64 lines of its life that it hears.
+// room reports whether one more line may be sent. To a client that does not acknowledge, as the original one does not, or not this kind
+// of line, one comes in the place of another that was sent for long: it must not be the last 64 lines of its life that it hears.
 func (r *reader) room() bool {
-	return len(r.flight) < window || !r.answers && pauseAfter(r.flight[0].tries) == slowest
+	return len(r.flight) < window || pauseAfter(r.flight[0].tries) == slowest
 }
 
 // makeRoom lets the oldest line give way if there is no other place.

@@ -189,6 +189,43 @@ func TestALongBacklogComesInWindows(t *testing.T) {
 	})
 }
 
+// TestAClientThatAnswersSomeLinesHearsTheNext: one that acknowledges alarms, and what follows them not, still hears the next alarm.
+func TestAClientThatAnswersSomeLinesHearsTheNext(t *testing.T) {
+	safely(t, func(s *safe) {
+		s.store.commit(asha, 1)
+		half := s.phone(asha, "half", "")
+		half.take(1)
+		seen, ended := map[string]bool{}, make(chan struct{})
+		go func() { // from here on it only reads
+			defer close(ended)
+			for {
+				f, ok := half.Next()
+				if !ok || f.Op != enginetest.Text {
+					return
+				}
+				var d delivery
+				if json.Unmarshal([]byte(f.Payload[strings.IndexByte(f.Payload, '['):]), &[]any{&d.event, &d}) == nil {
+					seen[d.DeliveryID] = true
+				}
+			}
+		}()
+		s.publish(asha, 2*window)
+		s.pass(2 * time.Minute)
+		s.publish(asha, 1)
+		s.pass(2 * time.Minute)
+		if last := fmt.Sprintf("%s:%d", asha, 2*window+2); !seen[last] {
+			s.Errorf("of %d lines it did not hear %s", len(seen), last)
+		}
+		if at := s.store.cursor(asha, "half"); at != 1 {
+			s.Errorf("its cursor is at %d", at)
+		}
+		if err := s.Close(s.Context()); err != nil {
+			s.Error(err)
+		}
+		<-ended
+	})
+}
+
 // TestAClientThatNeverAnswersDisturbsNobody: it keeps its window, hears what is new in the place of what it was told for long, and
 // its cursor stays.
 func TestAClientThatNeverAnswersDisturbsNobody(t *testing.T) {

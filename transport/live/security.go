@@ -41,6 +41,8 @@ const (
 	// maxSynced and maxSyncedEvents bound the answer to one SYNC.
 	maxSynced       = 100
 	maxSyncedEvents = 1000
+	// eventsAtOnce is how many the store is asked for at a time; it gives no more.
+	eventsAtOnce = 200
 	// sideWait bounds what is not an alarm: a press behind it on the same connection waits for it.
 	sideWait = 1500 * time.Millisecond
 )
@@ -339,7 +341,7 @@ func (s *security) sync(ctx context.Context, p *peer, args socketio.Args) (any, 
 			}
 		}
 		room := maxSyncedEvents - len(answer.Events)
-		events, err := s.Incidents.Events(ctx, by, id, since[id], room+1)
+		events, err := s.eventsAfter(ctx, by, id, since[id], room+1)
 		if nexus.CodeOf(err) == nexus.NotFound {
 			continue
 		}
@@ -357,6 +359,22 @@ func (s *security) sync(ctx context.Context, p *peer, args socketio.Args) (any, 
 		return nil, err
 	}
 	return wire.View(answer), nil
+}
+
+// eventsAfter reads an incident's events after a seq, in order, n at most.
+func (s *security) eventsAfter(ctx context.Context, by nexus.Caller, id nexus.IncidentID, after int64, n int) (all []nexus.SOSEvent, err error) {
+	for len(all) < n {
+		limit := min(n-len(all), eventsAtOnce)
+		events, err := s.Incidents.Events(ctx, by, id, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, events...); len(events) < limit {
+			break
+		}
+		after = events[len(events)-1].Seq
+	}
+	return all, nil
 }
 
 func readSync(args socketio.Args) (map[nexus.IncidentID]int64, error) {
