@@ -111,6 +111,9 @@ func TestProxyResets(t *testing.T) {
 
 func TestProxyRefuses(t *testing.T) {
 	p, c := proxied(t)
+	if _, err := heard(c); err != nil { // it may still wait to be accepted
+		t.Fatal(err)
+	}
 	p.Refuse(true)
 	if _, err := heard(call(t, p)); err == nil {
 		t.Error("a new connection was served")
