@@ -129,12 +129,5 @@ func unsent(err error) bool { return pgconn.SafeToRetry(err) && !errors.Is(err, 
 
 // pause waits before the n-th new try, a little longer each time and never in step with others.
 func pause(ctx context.Context, n int) bool {
-	t := time.NewTimer(time.Duration(n) * (2*time.Millisecond + rand.N(8*time.Millisecond)))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return nexus.Pause(ctx, time.Duration(n)*(2*time.Millisecond+rand.N(8*time.Millisecond)))
 }

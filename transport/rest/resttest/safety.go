@@ -174,7 +174,7 @@ func (s *Safety) Cancel(_ context.Context, by nexus.Caller, id nexus.IncidentID,
 // Say adds a message.
 func (s *Safety) Say(_ context.Context, by nexus.Caller, id nexus.IncidentID, clientMsgID, body string) (int64, error) {
 	key := [3]string{string(id), string(by.User), clientMsgID}
-	k, err := s.change(by, id, func(k *kept) ([]incident.Event, error) {
+	_, err := s.change(by, id, func(k *kept) ([]incident.Event, error) {
 		if s.messages[key] > 0 {
 			return nil, nil
 		}
@@ -184,7 +184,6 @@ func (s *Safety) Say(_ context.Context, by nexus.Caller, id nexus.IncidentID, cl
 	if err != nil {
 		return 0, err
 	}
-	_ = k
 	return s.messages[key], nil
 }
 
