@@ -1,6 +1,9 @@
 package pg_test
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"testing"
 
 	"nexus"
@@ -81,4 +84,93 @@ func TestRacingClaimsGetDifferentEpochs(t *testing.T) {
 	if saved != 1 {
 		t.Fatalf("%d activations are current", saved)
 	}
+}
+
+// TestManyGrainsMoveSideBySide: claims and saves that share statements come to what each would come to alone.
+func TestManyGrainsMoveSideBySide(t *testing.T) {
+	t.Parallel()
+	const grains, rounds = 150, 3
+	db := pgfix.DB(t)
+	g := pg.NewGrains(db)
+	fences := make([]nexus.Fence, grains)
+	for round := range int64(rounds) {
+		for i, err := range race(grains, func(i int) error {
+			f, s, err := g.Claim(t.Context(), "mess", fmt.Sprint(i))
+			if want := (nexus.Fence{Kind: "mess", ID: fmt.Sprint(i), Epoch: round + 1}); err == nil && f != want {
+				return fmt.Errorf("claimed %+v, want %+v", f, want)
+			}
+			if err == nil && round > 0 && (s.Version != round || string(s.Payload) != fmt.Sprint(round, " of ", i) || s.SavedAt.IsZero()) {
+				return fmt.Errorf("snapshot %+v in round %d", s, round)
+			}
+			fences[i] = f
+			return err
+		}) {
+			if err != nil {
+				t.Errorf("claim of %d: %v", i, err)
+			}
+		}
+		// Each saves under its fence, under an older one, and once more.
+		for i, err := range race(3*grains, func(i int) error {
+			f, version := fences[i/3], round+1
+			if i%3 == 1 {
+				f.Epoch--
+			}
+			err := g.Save(t.Context(), f, nexus.Snapshot{Version: version, Payload: fmt.Append(nil, version, " of ", f.ID)})
+			if code := nexus.CodeOf(err); i%3 == 1 && code != nexus.Fenced || i%3 != 1 && err != nil && code != nexus.Stale {
+				return fmt.Errorf("save %d: %w", i%3, cmp.Or(err, errors.New("it was kept")))
+			}
+			return nil
+		}) {
+			if err != nil {
+				t.Errorf("%d: %v", i/3, err)
+			}
+		}
+	}
+	if n := count(t, db.Pool(), `select count(*) from grain_snapshot where epoch = 3 and version = 3`); n != grains {
+		t.Errorf("%d grains are as they should be", n)
+	}
+}
+
+// TestAGrainThatIsBeingWrittenHoldsUpNoOther.
+func TestAGrainThatIsBeingWrittenHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	g := pg.NewGrains(db)
+	const grains = 20
+	fences := make([]nexus.Fence, grains)
+	for i := range fences {
+		var err error
+		fences[i], _, err = g.Claim(t.Context(), "mess", fmt.Sprint(i))
+		ok(t, err)
+	}
+	tx, err := db.Pool().Begin(t.Context())
+	ok(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // it was rolled back before, or the test has failed
+	_, err = tx.Exec(t.Context(), `select from grain_snapshot where identity in ('3', '4') for update`)
+	ok(t, err)
+	blocked := make(chan error, 2)
+	go func() { _, _, err := g.Claim(t.Context(), "mess", "3"); blocked <- err }()
+	go func() { blocked <- g.Save(t.Context(), fences[4], nexus.Snapshot{Version: 1}) }()
+	for i, err := range race(grains, func(i int) (err error) {
+		switch {
+		case i == 3 || i == 4:
+		case i%2 == 0:
+			_, _, err = g.Claim(t.Context(), "mess", fmt.Sprint(i))
+		default:
+			err = g.Save(t.Context(), fences[i], nexus.Snapshot{Version: 1})
+		}
+		return err
+	}) {
+		if err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	select {
+	case err := <-blocked:
+		t.Fatalf("a locked row was passed over: %v", err)
+	default:
+	}
+	ok(t, tx.Rollback(t.Context()))
+	ok(t, <-blocked)
+	ok(t, <-blocked)
 }

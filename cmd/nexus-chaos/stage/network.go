@@ -3,7 +3,9 @@ package stage
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,22 +96,43 @@ func (s *Spaces) inside(node int, name string, args []string) *exec.Cmd {
 	return exec.Command("nsenter", append([]string{fmt.Sprintf("--net=/proc/%d/ns/net", s.holders[node].Process.Pid), "--", name}, args...)...)
 }
 
-func (s *Spaces) add(node int) error {
+// add makes a node's namespace and its cable, or leaves nothing behind.
+func (s *Spaces) add(node int) (err error) {
 	holder := exec.Command("sleep", "infinity")
 	holder.SysProcAttr = apart()
 	if err := holder.Start(); err != nil {
 		return fmt.Errorf("make a namespace: %w", err)
 	}
 	s.holders[node] = holder
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.remove(node))
+		}
+	}()
 	pid, port := strconv.Itoa(holder.Process.Pid), port(node)
-	in := []string{"--net=/proc/" + pid + "/ns/net", "--", "ip"}
-	return errors.Join(
-		run("", "ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", pid),
-		run("", "ip", "link", "set", port, "master", "chaos0", "up"),
-		run("", "nsenter", append(in, "addr", "add", s.host(node)+"/24", "dev", "eth0")...),
-		run("", "nsenter", append(in, "link", "set", "eth0", "up")...),
-		run("", "nsenter", append(in, "link", "set", "lo", "up")...),
-	)
+	inside := []string{"nsenter", "--net=/proc/" + pid + "/ns/net", "--"}
+	for _, c := range [][]string{
+		{"ip", "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", pid},
+		{"ip", "link", "set", port, "master", "chaos0", "up"},
+		append(inside, "ip", "addr", "add", s.host(node)+"/24", "dev", "eth0"),
+		append(inside, "ip", "link", "set", "eth0", "up"),
+		append(inside, "ip", "link", "set", "lo", "up"),
+	} {
+		if err := run("", c[0], c[1:]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove ends a node's holder, with which its namespace goes. The cable goes first: the kernel clears namespaces away in its own
+// time, and until then the next cable of this name could not be laid.
+func (s *Spaces) remove(node int) error {
+	holder := s.holders[node]
+	delete(s.holders, node)
+	err := errors.Join(run("", "ip", "link", "del", port(node)), holder.Process.Kill())
+	_ = holder.Wait() // it was killed
+	return err
 }
 
 // port is the bridge's end of a node's cable.
@@ -131,14 +154,13 @@ func (s *Spaces) set(what, set string, from, to int) error {
 	return run("", "nft", what, "element", "bridge", "chaos", set, fmt.Sprintf("{ %s . %s }", port(from), port(to)))
 }
 
-// close ends the holders, with which the namespaces and the cables in them go, and takes the bridge down.
+// close takes the namespaces and the bridge down.
 func (s *Spaces) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var errs []error
-	for _, h := range s.holders {
-		errs = append(errs, h.Process.Kill())
-		_ = h.Wait() // it was killed
+	for _, node := range slices.Collect(maps.Keys(s.holders)) {
+		errs = append(errs, s.remove(node))
 	}
 	errs = append(errs, run("", "ip", "link", "del", "chaos0"), run("", "nft", "delete", "table", "bridge", "chaos"))
 	return errors.Join(errs...)

@@ -4,6 +4,19 @@ values (@kind, @identity, 1)
 on conflict (kind, identity) do update set epoch = grain_snapshot.epoch + 1
 returning epoch, version, payload, saved_at;
 
+-- name: ClaimGrains :many
+-- Those that exist and that nobody is writing at this moment; for the others somebody has to wait.
+with free as (
+    select g.kind, g.identity
+    from (select unnest(@kinds::text[]) as kind, unnest(@identities::text[]) as identity) want
+    join grain_snapshot g on g.kind = want.kind and g.identity = want.identity
+    for update of g skip locked
+)
+update grain_snapshot g set epoch = g.epoch + 1
+from free
+where g.kind = free.kind and g.identity = free.identity
+returning g.kind, g.identity, g.epoch, g.version, g.payload, g.saved_at;
+
 -- name: RenewGrain :one
 update grain_snapshot set epoch = epoch + 1
 where kind = @kind and identity = @identity and epoch = @epoch
@@ -13,6 +26,23 @@ returning epoch;
 update grain_snapshot
 set version = @version, payload = @payload, saved_at = now()
 where kind = @kind and identity = @identity and epoch = @epoch and version < @version;
+
+-- name: SaveGrains :many
+-- Those that may be saved and that nobody else is writing at this moment.
+with want as (
+    select unnest(@kinds::text[]) as kind, unnest(@identities::text[]) as identity, unnest(@epochs::bigint[]) as epoch,
+           unnest(@versions::bigint[]) as version, unnest(@payloads::bytea[]) as payload
+), free as (
+    select g.kind, g.identity
+    from want join grain_snapshot g on g.kind = want.kind and g.identity = want.identity
+    where g.epoch = want.epoch and g.version < want.version
+    for update of g skip locked
+)
+update grain_snapshot g
+set version = want.version, payload = want.payload, saved_at = now()
+from free join want on want.kind = free.kind and want.identity = free.identity
+where g.kind = free.kind and g.identity = free.identity and g.epoch = want.epoch and g.version < want.version
+returning g.kind, g.identity, g.epoch, g.version;
 
 -- name: HoldFence :one
 -- Locks the grain's row until the transaction ends: other writers of the grain wait, and so does whoever claims it.

@@ -36,6 +36,47 @@ func (q *Queries) ClaimGrain(ctx context.Context, kind string, identity string) 
 	return i, err
 }
 
+const claimGrains = `-- name: ClaimGrains :many
+with free as (
+    select g.kind, g.identity
+    from (select unnest($1::text[]) as kind, unnest($2::text[]) as identity) want
+    join grain_snapshot g on g.kind = want.kind and g.identity = want.identity
+    for update of g skip locked
+)
+update grain_snapshot g set epoch = g.epoch + 1
+from free
+where g.kind = free.kind and g.identity = free.identity
+returning g.kind, g.identity, g.epoch, g.version, g.payload, g.saved_at
+`
+
+// Those that exist and that nobody is writing at this moment; for the others somebody has to wait.
+func (q *Queries) ClaimGrains(ctx context.Context, kinds []string, identities []string) ([]GrainSnapshot, error) {
+	rows, err := q.db.Query(ctx, claimGrains, kinds, identities)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GrainSnapshot
+	for rows.Next() {
+		var i GrainSnapshot
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Identity,
+			&i.Epoch,
+			&i.Version,
+			&i.Payload,
+			&i.SavedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const holdFence = `-- name: HoldFence :one
 select version from grain_snapshot
 where kind = $1 and identity = $2 and epoch = $3
@@ -148,4 +189,68 @@ func (q *Queries) SaveGrain(ctx context.Context, arg SaveGrainParams) (int64, er
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const saveGrains = `-- name: SaveGrains :many
+with want as (
+    select unnest($1::text[]) as kind, unnest($2::text[]) as identity, unnest($3::bigint[]) as epoch,
+           unnest($4::bigint[]) as version, unnest($5::bytea[]) as payload
+), free as (
+    select g.kind, g.identity
+    from want join grain_snapshot g on g.kind = want.kind and g.identity = want.identity
+    where g.epoch = want.epoch and g.version < want.version
+    for update of g skip locked
+)
+update grain_snapshot g
+set version = want.version, payload = want.payload, saved_at = now()
+from free join want on want.kind = free.kind and want.identity = free.identity
+where g.kind = free.kind and g.identity = free.identity and g.epoch = want.epoch and g.version < want.version
+returning g.kind, g.identity, g.epoch, g.version
+`
+
+type SaveGrainsParams struct {
+	Kinds      []string
+	Identities []string
+	Epochs     []int64
+	Versions   []int64
+	Payloads   [][]byte
+}
+
+type SaveGrainsRow struct {
+	Kind     string
+	Identity string
+	Epoch    int64
+	Version  int64
+}
+
+// Those that may be saved and that nobody else is writing at this moment.
+func (q *Queries) SaveGrains(ctx context.Context, arg SaveGrainsParams) ([]SaveGrainsRow, error) {
+	rows, err := q.db.Query(ctx, saveGrains,
+		arg.Kinds,
+		arg.Identities,
+		arg.Epochs,
+		arg.Versions,
+		arg.Payloads,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SaveGrainsRow
+	for rows.Next() {
+		var i SaveGrainsRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Identity,
+			&i.Epoch,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
