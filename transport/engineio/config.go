@@ -2,6 +2,8 @@ package engineio
 
 import (
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -42,6 +44,11 @@ type Hooks struct {
 	Queued   func(bytes int)         // a message was accepted for one session
 	Dropped  func()                  // a lossy message gave way to a newer one, or found no slot
 	Refused  func(status int)        // a request was answered with an error
+}
+
+// LogPanic logs a panic of the upper layer, which has ended its session, with the stack that it left.
+func LogPanic(cause any) {
+	slog.Error("websocket handler panicked", "cause", cause, "stack", string(debug.Stack()))
 }
 
 // Check reports the first field that is out of its range.

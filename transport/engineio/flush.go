@@ -97,7 +97,8 @@ func (sc *scratch) release() {
 	}
 }
 
-// flush writes one chunk without waiting. What the socket does not take is left to a goroutine of the session.
+// flush writes one chunk without waiting. What the socket does not take waits for a call of its Link, or is left to a goroutine of
+// the session.
 func (s *Session) flush(urgent bool, sc *scratch) {
 	s.mu.Lock()
 	if urgent {
@@ -109,10 +110,14 @@ func (s *Session) flush(urgent bool, sc *scratch) {
 		s.mu.Unlock()
 		return
 	}
-	s.writing = true
+	s.writing, s.ready = true, false
 	ws := s.ws
+	limit := s.srv.cfg.ChunkBytes
+	if s.slow {
+		limit = drainChunk
+	}
 	var offset int
-	sc.list, offset = s.out.take(sc.list[:0], s.srv.cfg.ChunkBytes)
+	sc.list, offset = s.out.take(sc.list[:0], limit)
 	s.mu.Unlock()
 
 	p := sc.join(offset)
@@ -126,8 +131,10 @@ func (s *Session) flush(urgent bool, sc *scratch) {
 	case err != nil:
 		s.writing = false
 		s.lost(err)
-	case n < len(p) && s.state != stateClosed:
+	case n < len(p) && s.state != stateClosed && ws.link == nil:
 		go s.drain()
+	case n < len(p) && s.state != stateClosed:
+		s.block()
 	default:
 		s.writing = false
 		s.wrote()
@@ -140,9 +147,47 @@ func (s *Session) wrote() {
 	case s.state == stateClosed:
 	case !s.out.empty():
 		s.kick(s.out.urgent.len() > 0)
+		return
 	case s.state == stateClosing:
 		s.farewellSent()
 	}
+	s.slow = false
+}
+
+// block keeps the writing flag until the Link calls that it takes more, or the client is given up; s.mu is held.
+func (s *Session) block() {
+	if s.slow = true; s.ready { // it has called already
+		s.writing = false
+		s.kick(s.out.urgent.len() > 0)
+		return
+	}
+	s.blocked = true
+	s.stallDue = s.srv.alarms.now() + s.srv.cfg.WriteTimeout
+	s.setAlarm()
+}
+
+// writable goes on with a socket that was full.
+func (s *Session) writable() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready = true; !s.blocked {
+		return
+	}
+	s.blocked, s.writing, s.stallDue = false, false, 0
+	s.setAlarm()
+	if s.state != stateClosed {
+		s.kick(s.out.urgent.len() > 0)
+	}
+}
+
+// stalled gives a client up that takes nothing, if it has something coming that it may not miss; s.mu is held. To one that only misses
+// what is lossy, the heartbeat does justice.
+func (s *Session) stalled(now time.Duration) {
+	if s.out.owed() {
+		s.lost(os.ErrDeadlineExceeded)
+		return
+	}
+	s.stallDue = now + s.srv.cfg.WriteTimeout
 }
 
 // drain writes to a socket that is full until nothing waits or the client is given up. It has the session's writing flag.
@@ -170,7 +215,7 @@ func (s *Session) drain() {
 		s.mu.Lock()
 		s.out.advance(sc.list, n)
 		sc.release()
-		if err != nil {
+		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || s.out.owed()) {
 			s.writing = false
 			s.lost(err)
 			s.mu.Unlock()

@@ -62,6 +62,11 @@ func (s *Session) beat(now time.Duration) {
 		s.closeLocked(UnfinishedMessage)
 		return
 	}
+	if s.stallDue != 0 && now >= s.stallDue {
+		if s.stalled(now); s.state != stateOpen {
+			return
+		}
+	}
 	if s.pingDue != 0 && now >= s.pingDue && s.pongDue == 0 {
 		cfg := s.srv.cfg
 		if now-s.pingDue >= min(cfg.PingInterval, cfg.PingTimeout) { // a late pong, or a frozen process: no catching up
@@ -93,6 +98,7 @@ func (s *Session) setAlarm() {
 			due(s.pingDue)
 		}
 		due(s.messageDue)
+		due(s.stallDue)
 		due(s.upgradeDue)
 		due(s.noopDue)
 	case stateClosing:

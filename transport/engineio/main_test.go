@@ -18,6 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // upper is an upper layer that writes down what it hears.
 type upper struct {
+	via      enginetest.Via
 	mu       sync.Mutex
 	sessions []*engineio.Session
 	got      []string
@@ -70,11 +71,19 @@ func (u *upper) heard() string {
 	return fmt.Sprint(u.got, u.closed)
 }
 
-// world runs a test of a server in a bubble of its own time, and shuts the server down at the end.
+// world runs a test of a server in a bubble of its own time, and shuts the server down at the end: once with a goroutine for each
+// WebSocket, and once with Links.
 func world(t *testing.T, cfg engineio.Config, test func(t *testing.T, srv *engineio.Server, u *upper)) {
 	t.Helper()
+	for _, via := range []enginetest.Via{enginetest.Goroutine, enginetest.Linked} {
+		t.Run(string(via), func(t *testing.T) { worldVia(t, via, cfg, test) })
+	}
+}
+
+func worldVia(t *testing.T, via enginetest.Via, cfg engineio.Config, test func(t *testing.T, srv *engineio.Server, u *upper)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		u := new(upper)
+		u := &upper{via: via}
 		srv, err := engineio.NewServer(cfg, u.accept)
 		if err != nil {
 			t.Fatal(err)
@@ -142,7 +151,7 @@ func handshake(t *testing.T, srv *engineio.Server, u *upper) string {
 func upgraded(t *testing.T, srv *engineio.Server, u *upper) (*enginetest.Client, *engineio.Session) {
 	t.Helper()
 	sid := handshake(t, srv, u)
-	c := enginetest.Dial(t, srv, sid)
+	c := enginetest.Dial(t, srv, sid, u.via)
 	c.Send("2probe")
 	c.Expect("3probe")
 	c.Send("5")
@@ -153,7 +162,7 @@ func upgraded(t *testing.T, srv *engineio.Server, u *upper) (*enginetest.Client,
 // dialed is a session that began on WebSocket, its open packet read.
 func dialed(t *testing.T, srv *engineio.Server, u *upper) (*enginetest.Client, *engineio.Session) {
 	t.Helper()
-	c := enginetest.Dial(t, srv, "")
+	c := enginetest.Dial(t, srv, "", u.via)
 	if open := c.NextText(); open[0] != '0' {
 		t.Fatalf("got %q for an open packet", open)
 	}

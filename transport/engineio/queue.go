@@ -1,5 +1,7 @@
 package engineio
 
+import "slices"
+
 // keptMessages is how many places an idle lane of a session keeps: most wait one or two at a time.
 const keptMessages = 4
 
@@ -11,8 +13,9 @@ type queue struct {
 	final            Message // leaves last, after which the queue is done
 	bytes            int     // in urgent and reliable
 
-	part    Message // its first partOff bytes are on the wire
-	partOff int
+	part     Message // its first partOff bytes are on the wire
+	partOff  int
+	partOwed bool // it is not lossy
 
 	taken struct { // the last take, by lane; clear sets the lanes' counts to 0
 		part, final             bool
@@ -61,6 +64,11 @@ func (f *fifo[T]) pop(n, keep int) {
 
 func (q *queue) empty() bool {
 	return q.part.IsZero() && q.urgent.len() == 0 && q.reliable.len() == 0 && len(q.slots) == 0 && q.final.IsZero()
+}
+
+// owed reports whether something waits that is neither lossy nor a ping of the engine.
+func (q *queue) owed() bool {
+	return q.reliable.len() > 0 || !q.final.IsZero() || !q.part.IsZero() && q.partOwed || slices.ContainsFunc(q.urgent.waiting(), func(m Message) bool { return m != pingPacket })
 }
 
 // push appends to a lane and reports whether the queue stays within max bytes. One message alone may be larger.
@@ -161,7 +169,7 @@ func (q *queue) advance(list []Message, n int) {
 			q.partOff += n
 			n = 0
 		case n > 0:
-			q.part, q.partOff = m, n
+			q.part, q.partOff, q.partOwed = m, n, m != pingPacket && q.owes(i)
 			n = 0
 		default:
 			q.remove(done)
@@ -173,6 +181,15 @@ func (q *queue) advance(list []Message, n int) {
 		}
 	}
 	q.remove(done)
+}
+
+// owes reports whether the i-th of those listed is not lossy. It is not the part.
+func (q *queue) owes(i int) bool {
+	if q.taken.part {
+		i--
+	}
+	kept := q.taken.urgent + q.taken.reliable
+	return i < kept || i >= kept+q.taken.slots
 }
 
 // remove takes the first k listed messages out of their lanes.

@@ -50,6 +50,9 @@ type Session struct {
 	writing   bool    // somebody is in a write to ws
 	queued    bool    // waiting for a worker
 	hurried   bool    // waiting for a worker in the urgent lane
+	blocked   bool    // writing, but the Link takes no more until it calls
+	ready     bool    // the Link has called since the last write began
+	slow      bool    // it was blocked, and what waited then has not all left
 
 	pingDue    time.Duration // when the next ping leaves
 	pongDue    time.Duration // 0 unless a pong is owed
@@ -58,6 +61,7 @@ type Session struct {
 	upgradeDue time.Duration // 0 unless a candidate is there
 	noopDue    time.Duration // when the waiting poll is answered with a noop; 0 unless the candidate is probed
 	closeDue   time.Duration // when a closing session is cut
+	stallDue   time.Duration // when a blocked client is given up; 0 unless it is blocked
 
 	alarmAt    time.Duration // both belong to alarms.mu
 	alarmIndex int
@@ -218,7 +222,7 @@ func (s *Session) closeLocked(reason Reason) bool {
 	}
 	s.state, s.reason = stateClosing, reason
 	transport := s.transport
-	s.pingDue, s.pongDue, s.messageDue, s.upgradeDue, s.noopDue = 0, 0, 0, 0, 0
+	s.pingDue, s.pongDue, s.messageDue, s.upgradeDue, s.noopDue, s.stallDue = 0, 0, 0, 0, 0, 0
 	s.closeDue = s.srv.alarms.now() + s.srv.cfg.CloseTimeout
 	if s.candidate != nil {
 		s.candidate.drop(reason)

@@ -16,7 +16,7 @@ func TestShutdownMeetsTheLastGoodbye(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := enginetest.Dial(t, srv, "")
+			c := enginetest.Dial(t, srv, "", enginetest.Linked)
 			c.NextText()
 			c.Hangup() // its end is told on a goroutine of its own
 			if _, err := srv.Shutdown(t.Context(), engineio.ShuttingDown); err != nil {

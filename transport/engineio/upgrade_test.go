@@ -14,7 +14,7 @@ func TestUpgrade(t *testing.T) {
 	world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
 		sid := handshake(t, srv, u)
 		waiting := get(t.Context(), srv, sid)
-		c := enginetest.Dial(t, srv, sid)
+		c := enginetest.Dial(t, srv, sid, u.via)
 		c.Send("2probe")
 		c.Expect("3probe")
 		waiting.expect(t, 200, "6") // at once: the client waits for it
@@ -35,7 +35,7 @@ func TestUpgrade(t *testing.T) {
 func TestPollDuringUpgrade(t *testing.T) {
 	world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
 		sid := handshake(t, srv, u)
-		c := enginetest.Dial(t, srv, sid)
+		c := enginetest.Dial(t, srv, sid, u.via)
 		c.Send("2probe")
 		c.Expect("3probe")
 		for range 3 {
@@ -65,7 +65,7 @@ func TestPollOvertakenByTheUpgrade(t *testing.T) {
 				if test.before {
 					p = get(t.Context(), srv, sid)
 				}
-				c := enginetest.Dial(t, srv, sid)
+				c := enginetest.Dial(t, srv, sid, u.via)
 				if !test.before {
 					p = get(t.Context(), srv, sid)
 				}
@@ -100,7 +100,7 @@ func TestUpgradeWithPacketsInFlight(t *testing.T) {
 		<-p.done
 		take(p.body)
 		p = get(t.Context(), srv, sid)
-		c := enginetest.Dial(t, srv, sid)
+		c := enginetest.Dial(t, srv, sid, u.via)
 		push() // over the waiting poll
 		<-p.done
 		take(p.body)
@@ -128,14 +128,14 @@ func TestUpgradeWithPacketsInFlight(t *testing.T) {
 func TestOnlyOneUpgradeWins(t *testing.T) {
 	world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
 		sid := handshake(t, srv, u)
-		c := enginetest.Dial(t, srv, sid)
-		second := enginetest.Dial(t, srv, sid) // while the first is under way: answered and closed
+		c := enginetest.Dial(t, srv, sid, u.via)
+		second := enginetest.Dial(t, srv, sid, u.via) // while the first is under way: answered and closed
 		second.ExpectClose(engineio.Reason{Code: 4005, Name: "session is not open for upgrade"})
 		c.Send("2probe")
 		c.Expect("3probe")
 		c.Send("5")
 		synctest.Wait()
-		third := enginetest.Dial(t, srv, sid) // and after it
+		third := enginetest.Dial(t, srv, sid, u.via) // and after it
 		third.ExpectClose(engineio.Reason{Code: 4005, Name: "session is not open for upgrade"})
 		c.Send("4hello")
 		if got := u.heard(); got != "[hello] []" {
@@ -163,11 +163,11 @@ func TestFailedUpgradeLeavesPollingAlone(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
 				sid := handshake(t, srv, u)
-				test.fail(enginetest.Dial(t, srv, sid))
+				test.fail(enginetest.Dial(t, srv, sid, u.via))
 				synctest.Wait()
 				u.session().Push(text("still polling"))
 				ask(t, srv, "GET", sid, "", 200, "4still polling")
-				c := enginetest.Dial(t, srv, sid) // and may try again
+				c := enginetest.Dial(t, srv, sid, u.via) // and may try again
 				c.Send("2probe")
 				c.Expect("3probe")
 			})
@@ -182,10 +182,10 @@ func TestAbandonedClaimLapses(t *testing.T) {
 		claim.Abandon()
 		lost, _ := srv.ClaimWebSocket(enginetest.Request("GET", "websocket", sid)) // nobody will come
 		time.Sleep(10 * time.Second)
-		c := enginetest.Dial(t, srv, sid)
+		c := enginetest.Dial(t, srv, sid, u.via)
 		c.Send("2probe")
 		c.Expect("3probe")
-		late := enginetest.Serve(t, srv, lost)
+		late := enginetest.Serve(t, srv, lost, u.via)
 		late.ExpectClose(engineio.Reason{Code: 4004, Name: "upgrade timeout"})
 		c.Send("5")
 		c.Send("4x")
@@ -198,7 +198,7 @@ func TestAbandonedClaimLapses(t *testing.T) {
 func TestCloseDuringUpgrade(t *testing.T) {
 	world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
 		sid := handshake(t, srv, u)
-		c := enginetest.Dial(t, srv, sid)
+		c := enginetest.Dial(t, srv, sid, u.via)
 		c.Send("2probe")
 		c.Expect("3probe")
 		u.session().Close(engineio.Forced)
@@ -212,7 +212,7 @@ func TestHeartbeatOverAnUpgrade(t *testing.T) {
 	world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
 		sid := handshake(t, srv, u)
 		get(t.Context(), srv, sid).expect(t, 200, "2")
-		c := enginetest.Dial(t, srv, sid)
+		c := enginetest.Dial(t, srv, sid, u.via)
 		c.Send("2probe")
 		c.Expect("3probe")
 		c.Send("5")

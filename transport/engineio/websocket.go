@@ -108,10 +108,11 @@ func (s *Session) dropCandidate() {
 	s.setAlarm()
 }
 
-// ServeWebSocket runs a claimed connection until it ends, on the caller's goroutine, and closes it. Bytes that the client sent right
-// after its handshake must still come out of conn. Writes go around conn.Write where conn has a descriptor (syscall.Conn).
+// ServeWebSocket serves a claimed connection, and closes it. It returns when the connection has ended, or, if that is a Detacher, has become
+// a Link. Bytes that the client sent right after its handshake must still come out of conn. Writes go around conn.Write where conn has a
+// descriptor (syscall.Conn).
 func (s *Server) ServeWebSocket(c *Claim, conn net.Conn) {
-	r := &reader{claim: c, ws: newWSConn(conn), decoder: frameDecoder{limit: s.cfg.MaxPayload}}
+	r := &reader{session: c.session, ws: newWSConn(conn), decoder: frameDecoder{limit: s.cfg.MaxPayload}}
 	defer conn.Close() //nolint:errcheck // nothing is owed to the client any more
 	switch {
 	case c.refused:
@@ -122,13 +123,18 @@ func (s *Server) ServeWebSocket(c *Claim, conn net.Conn) {
 			r.farewell(c.dropped)
 			return
 		}
-		r.probing = true
+		r.claim = c
 	default:
-		session := s.newSession(c.request, WebSocket)
-		session.ws = r.ws
-		session.out.add(&session.out.urgent, frameMessage(opText, session.openPacket()))
-		c.session = session
-		if !session.open() {
+		r.session = s.newSession(c.request, WebSocket)
+		plain := r.ws
+		r.ws, r.ahead = detach(plain)
+		r.session.ws = r.ws
+		r.session.out.add(&r.session.out.urgent, frameMessage(opText, r.session.openPacket()))
+		if !r.session.open() {
+			if r.ws != plain {
+				r.ws.close()
+				r.ws = plain
+			}
 			r.farewell(TooManySessions)
 			return
 		}
@@ -162,8 +168,8 @@ func (s *Session) probeSeen(c *Claim) {
 	}
 }
 
-// upgrade moves the session to the candidate's WebSocket, with all that waits.
-func (s *Session) upgrade(c *Claim) bool {
+// upgrade moves the session to a candidate's WebSocket, with all that waits. It reports false if the claim is lost.
+func (s *Session) upgrade(c *Claim, ws *wsConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != stateOpen || s.candidate != c {
@@ -177,7 +183,7 @@ func (s *Session) upgrade(c *Claim) bool {
 	default:
 		s.answerNoop()
 	}
-	s.transport, s.ws = WebSocket, c.ws
+	s.transport, s.ws = WebSocket, ws
 	if s.srv.cfg.Hooks.Upgraded != nil {
 		s.srv.cfg.Hooks.Upgraded()
 	}
@@ -213,7 +219,7 @@ func (s *Session) farewellSent() {
 // cut closes what is left of a closing session; s.mu is held.
 func (s *Session) cut() {
 	if s.ws != nil {
-		_ = s.ws.Close() // all that matters is that readers and writers wake up
+		s.ws.close()
 	}
 	s.finish()
 }

@@ -184,6 +184,7 @@ func TestSlotsAreBounded(t *testing.T) {
 	dropped := 0
 	cfg := engineio.Config{MaxSlots: 2, Hooks: engineio.Hooks{Dropped: func() { dropped++ }}}
 	world(t, cfg, func(t *testing.T, srv *engineio.Server, u *upper) {
+		dropped = 0
 		handshake(t, srv, u)
 		for _, test := range []struct {
 			slot string
@@ -216,6 +217,7 @@ func TestHooksCount(t *testing.T) {
 		Refused:  func(status int) { say("refused %d", status) },
 	}}
 	world(t, cfg, func(t *testing.T, srv *engineio.Server, u *upper) {
+		log = nil
 		c, s := upgraded(t, srv, u)
 		s.Push(text("abc"))
 		c.Expect("4abc")

@@ -37,7 +37,7 @@ type Client struct {
 	t      testing.TB
 	conn   net.Conn
 	r      *bufio.Reader
-	Served chan struct{} // closed when ServeWebSocket has returned
+	Served chan struct{} // closed when the server has done with the connection
 }
 
 // Request is a valid request; tests change what they need.
@@ -46,22 +46,30 @@ func Request(method, transport, sid string) engineio.Request {
 }
 
 // Dial opens a WebSocket: a session of its own, or with a sid the upgrade of a polling session.
-func Dial(t testing.TB, srv *engineio.Server, sid string) *Client {
+func Dial(t testing.TB, srv *engineio.Server, sid string, via Via) *Client {
 	t.Helper()
 	claim, refusal := srv.ClaimWebSocket(Request("GET", "websocket", sid))
 	if claim == nil {
 		t.Fatalf("upgrade refused: %d %s", refusal.Status, refusal.Body)
 	}
-	return Serve(t, srv, claim)
+	return Serve(t, srv, claim, via)
 }
 
 // Serve connects a client to a claim.
-func Serve(t testing.TB, srv *engineio.Server, claim *engineio.Claim) *Client {
+func Serve(t testing.TB, srv *engineio.Server, claim *engineio.Claim, via Via) *Client {
 	here, there := net.Pipe()
 	c := &Client{t: t, conn: here, r: bufio.NewReader(here), Served: make(chan struct{})}
 	go func() {
 		defer close(c.Served)
-		srv.ServeWebSocket(claim, there)
+		if via == Goroutine {
+			srv.ServeWebSocket(claim, there)
+			return
+		}
+		d := &detacher{Conn: there}
+		srv.ServeWebSocket(claim, d)
+		if d.link != nil {
+			d.link.wait()
+		}
 	}()
 	t.Cleanup(func() { c.Hangup() })
 	return c

@@ -5,6 +5,10 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
+
+	"nexus/transport/engineio"
+	"nexus/transport/engineio/epoll"
 )
 
 // conn is a hijacked connection. Reads come through the server's buffer, which may hold bytes that followed the handshake; all
@@ -18,6 +22,13 @@ type conn struct {
 type tcpConn struct {
 	conn
 	tcp *net.TCPConn
+}
+
+// detachable is a TCP connection that can leave the goroutine that serves it.
+type detachable struct {
+	tcpConn
+	poller   *epoll.Poller
+	detached bool
 }
 
 // Hijacked makes of what the server hands over after an upgrade a connection that can be closed, whose client is found to be slow early, and
@@ -43,6 +54,36 @@ func (c tcpConn) SyscallConn() (syscall.RawConn, error) { return c.tcp.SyscallCo
 
 // CloseWrite sends FIN behind the last bytes.
 func (c tcpConn) CloseWrite() error { return c.tcp.CloseWrite() }
+
+// Detach implements engineio.Detacher. Bytes that the server has read ahead are found by reading when there is no time left to wait for any.
+func (d *detachable) Detach() (l engineio.Link, ahead []byte, err error) {
+	if l, err = d.poller.Link(d.tcp); err != nil {
+		return nil, nil, err
+	}
+	if err := d.tcp.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return nil, nil, errors.Join(err, l.Close())
+	}
+	for buf := make([]byte, 512); ; {
+		n, err := d.buffered.Read(buf)
+		ahead = append(ahead, buf[:n]...)
+		if err != nil {
+			break
+		}
+	}
+	if err := d.tcp.SetReadDeadline(time.Time{}); err != nil {
+		return nil, nil, errors.Join(err, l.Close())
+	}
+	d.detached = true
+	return l, ahead, nil
+}
+
+// Close leaves the connection itself to its Link, if it has become one.
+func (d *detachable) Close() error {
+	if d.detached {
+		return d.tcp.Close()
+	}
+	return d.tcpConn.Close()
+}
 
 // Close resets a connection on which the client left bytes unread, so that the kernel gives their memory back at once.
 func (c tcpConn) Close() error {

@@ -3,9 +3,7 @@ package onfiber
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -14,6 +12,7 @@ import (
 	"github.com/gofiber/fiber/v2/utils"
 
 	"nexus/transport/engineio"
+	"nexus/transport/engineio/epoll"
 )
 
 // claimKey is where the claim travels from the request to the upgraded connection.
@@ -25,22 +24,27 @@ type Option func(*adapter)
 // ClientAddr says how a client's address is found; without it, it is the other end of the connection.
 func ClientAddr(of func(*fiber.Ctx) string) Option { return func(a *adapter) { a.clientAddr = of } }
 
+// Goroutines has every WebSocket served by a goroutine of its own, as those are that cannot be served otherwise: where there is no
+// epoll, and under TLS. It costs some ten times the memory.
+func Goroutines() Option { return func(a *adapter) { a.poller = nil } }
+
 // adapter serves one mounted server.
 type adapter struct {
 	srv        *engineio.Server
 	clientAddr func(*fiber.Ctx) string
 	upgrade    fiber.Handler
+	poller     *epoll.Poller // nil: there is none, or none is wanted
 }
 
 // Mount serves srv at path, with and without its trailing slash: polling, its CORS preflight, and the WebSocket upgrade. The application's
 // BodyLimit must be above the server's MaxPayload for larger bodies to be answered by the server. A graceful end is srv.Shutdown
 // first, then the application's: Fiber knows nothing of upgraded connections.
 func Mount(app fiber.Router, path string, srv *engineio.Server, options ...Option) {
-	a := &adapter{srv: srv, clientAddr: (*fiber.Ctx).IP}
+	a := &adapter{srv: srv, clientAddr: (*fiber.Ctx).IP, poller: epoll.New()}
 	for _, o := range options {
 		o(a)
 	}
-	a.upgrade = websocket.New(func(c *websocket.Conn) { serveWebSocket(srv, c) }, websocket.Config{
+	a.upgrade = websocket.New(a.serveWebSocket, websocket.Config{
 		ReadBufferSize:  128, // never read from: the engine has its own framing
 		WriteBufferSize: 128,
 		RecoverHandler:  recovered,
@@ -122,17 +126,21 @@ func (a *adapter) serveUpgrade(c *fiber.Ctx) error {
 }
 
 // serveWebSocket hands the connection to the engine for good. The wrapper's inner connection is taken now: the wrapper goes back to a pool.
-func serveWebSocket(srv *engineio.Server, c *websocket.Conn) {
+func (a *adapter) serveWebSocket(c *websocket.Conn) {
 	claim, ok := c.Locals(claimKey).(*engineio.Claim)
 	if !ok {
 		panic("onfiber: an upgrade without a claim")
 	}
-	srv.ServeWebSocket(claim, Hijacked(c.Conn.NetConn()))
+	conn := Hijacked(c.Conn.NetConn())
+	if tcp, plain := conn.(tcpConn); plain && a.poller != nil {
+		conn = &detachable{tcpConn: tcp, poller: a.poller}
+	}
+	a.srv.ServeWebSocket(claim, conn)
 }
 
 // recovered keeps a panic of the upper layer, which has ended its session, from ending the process.
 func recovered(*websocket.Conn) {
 	if cause := recover(); cause != nil {
-		slog.Error("websocket handler panicked", "cause", cause, "stack", string(debug.Stack()))
+		engineio.LogPanic(cause)
 	}
 }

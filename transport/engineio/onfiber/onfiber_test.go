@@ -43,8 +43,14 @@ func (e echo) Receive(data []byte, _ bool) {
 
 func (e echo) Closed(reason engineio.Reason) { e.closed <- reason }
 
+// ways runs a test with sockets on epoll, where there is one, and with a goroutine for each.
+func ways(t *testing.T, test func(t *testing.T, way ...onfiber.Option)) {
+	t.Run("epoll", func(t *testing.T) { test(t) })
+	t.Run("goroutines", func(t *testing.T) { test(t, onfiber.Goroutines()) })
+}
+
 // serve mounts a server on a real port.
-func serve(t testing.TB, cfg engineio.Config) (host string, u upper) {
+func serve(t testing.TB, cfg engineio.Config, way ...onfiber.Option) (host string, u upper) {
 	t.Helper()
 	u = upper{make(chan *engineio.Session, 100), make(chan engineio.Reason, 100)}
 	srv, err := engineio.NewServer(cfg, func(s *engineio.Session) engineio.Receiver {
@@ -55,7 +61,7 @@ func serve(t testing.TB, cfg engineio.Config) (host string, u upper) {
 		t.Fatal(err)
 	}
 	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadTimeout: patience, StrictRouting: true})
-	onfiber.Mount(app, "/engine.io/", srv)
+	onfiber.Mount(app, "/engine.io/", srv, way...)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -139,206 +145,228 @@ func frame(text string) string {
 }
 
 func TestBothSpellingsOfThePath(t *testing.T) {
-	host, _ := serve(t, engineio.Config{})
-	for _, path := range []string{"/engine.io/", "/engine.io"} {
-		w := dial(t, host)
-		w.write("GET " + path + "?EIO=4&transport=polling" + head + "\r\n")
-		if r, body := w.answer(); r.StatusCode != 200 || r.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %d %s", path, r.StatusCode, body)
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, _ := serve(t, engineio.Config{}, way...)
+		for _, path := range []string{"/engine.io/", "/engine.io"} {
+			w := dial(t, host)
+			w.write("GET " + path + "?EIO=4&transport=polling" + head + "\r\n")
+			if r, body := w.answer(); r.StatusCode != 200 || r.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: %d %s", path, r.StatusCode, body)
+			}
 		}
-	}
+	})
 }
 
 // Frames that follow the handshake in the same packet must not be lost.
 func TestFramesBehindTheHandshake(t *testing.T) {
-	host, _ := serve(t, engineio.Config{})
-	w := dial(t, host)
-	w.write(upgrade + key + "\r\n" + frame("4one") + frame("4two"))
-	if r, _ := w.answer(); r.StatusCode != 101 {
-		t.Fatal(r.Status)
-	}
-	if open := w.frame(); open.Payload[0] != '0' {
-		t.Fatal(open)
-	}
-	for _, want := range []string{"4one", "4two"} {
-		if got := w.frame(); got.Payload != want {
-			t.Fatalf("got %q, want %q", got.Payload, want)
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, _ := serve(t, engineio.Config{}, way...)
+		w := dial(t, host)
+		w.write(upgrade + key + "\r\n" + frame("4one") + frame("4two"))
+		if r, _ := w.answer(); r.StatusCode != 101 {
+			t.Fatal(r.Status)
 		}
-	}
+		if open := w.frame(); open.Payload[0] != '0' {
+			t.Fatal(open)
+		}
+		for _, want := range []string{"4one", "4two"} {
+			if got := w.frame(); got.Payload != want {
+				t.Fatalf("got %q, want %q", got.Payload, want)
+			}
+		}
+	})
 }
 
 func TestBadHandshakeFreesTheClaim(t *testing.T) {
-	host, u := serve(t, engineio.Config{})
-	w := dial(t, host)
-	w.write(poll + head + "\r\n")
-	w.answer()
-	sid := (<-u.opened).ID()
-	with := strings.Replace(upgrade, "websocket ", "websocket&sid="+sid+" ", 1)
-	w.write(with + "\r\n") // no key
-	if r, _ := w.answer(); r.StatusCode != 400 {
-		t.Fatal(r.Status)
-	}
-	w = dial(t, host)
-	w.write(with + key + "\r\n" + frame("2probe"))
-	w.answer()
-	if got := w.frame(); got.Payload != "3probe" {
-		t.Fatal(got)
-	}
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{}, way...)
+		w := dial(t, host)
+		w.write(poll + head + "\r\n")
+		w.answer()
+		sid := (<-u.opened).ID()
+		with := strings.Replace(upgrade, "websocket ", "websocket&sid="+sid+" ", 1)
+		w.write(with + "\r\n") // no key
+		if r, _ := w.answer(); r.StatusCode != 400 {
+			t.Fatal(r.Status)
+		}
+		w = dial(t, host)
+		w.write(with + key + "\r\n" + frame("2probe"))
+		w.answer()
+		if got := w.frame(); got.Payload != "3probe" {
+			t.Fatal(got)
+		}
+	})
 }
 
 func TestOrigins(t *testing.T) {
-	host, _ := serve(t, engineio.Config{AllowOrigin: func(o string) bool { return o == "https://good.example" }})
-	w := dial(t, host)
-	w.write(poll + head + "Origin: https://good.example\r\n\r\n")
-	r, _ := w.answer()
-	if r.StatusCode != 200 || r.Header.Get("Access-Control-Allow-Origin") != "https://good.example" || r.Header.Get("Access-Control-Allow-Credentials") != "true" || r.Header.Get("Vary") != "Origin" {
-		t.Error(r.Status, r.Header)
-	}
-	w.write("OPTIONS /engine.io/?EIO=4&transport=polling" + head + "Origin: https://good.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n")
-	r, _ = w.answer()
-	if r.StatusCode != 204 || r.Header.Get("Access-Control-Allow-Methods") != "GET,POST" || r.Header.Get("Access-Control-Allow-Headers") != "content-type" {
-		t.Error(r.Status, r.Header)
-	}
-	w.write(poll + head + "Origin: https://evil.example\r\n\r\n")
-	if r, _ = w.answer(); r.StatusCode != 403 || r.Header.Get("Access-Control-Allow-Origin") != "" {
-		t.Error(r.Status, r.Header)
-	}
-	w.write(upgrade + key + "Origin: https://evil.example\r\n\r\n")
-	if r, _ = w.answer(); r.StatusCode != 403 {
-		t.Error(r.Status)
-	}
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, _ := serve(t, engineio.Config{AllowOrigin: func(o string) bool { return o == "https://good.example" }}, way...)
+		w := dial(t, host)
+		w.write(poll + head + "Origin: https://good.example\r\n\r\n")
+		r, _ := w.answer()
+		if r.StatusCode != 200 || r.Header.Get("Access-Control-Allow-Origin") != "https://good.example" || r.Header.Get("Access-Control-Allow-Credentials") != "true" || r.Header.Get("Vary") != "Origin" {
+			t.Error(r.Status, r.Header)
+		}
+		w.write("OPTIONS /engine.io/?EIO=4&transport=polling" + head + "Origin: https://good.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n")
+		r, _ = w.answer()
+		if r.StatusCode != 204 || r.Header.Get("Access-Control-Allow-Methods") != "GET,POST" || r.Header.Get("Access-Control-Allow-Headers") != "content-type" {
+			t.Error(r.Status, r.Header)
+		}
+		w.write(poll + head + "Origin: https://evil.example\r\n\r\n")
+		if r, _ = w.answer(); r.StatusCode != 403 || r.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Error(r.Status, r.Header)
+		}
+		w.write(upgrade + key + "Origin: https://evil.example\r\n\r\n")
+		if r, _ = w.answer(); r.StatusCode != 403 {
+			t.Error(r.Status)
+		}
+	})
 }
 
 func TestCompressedBodyIsRefused(t *testing.T) {
-	host, u := serve(t, engineio.Config{})
-	w := dial(t, host)
-	w.write(poll + head + "\r\n")
-	w.answer()
-	w.write("POST /engine.io/?EIO=4&transport=polling&sid=" + (<-u.opened).ID() + head + "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
-	if r, body := w.answer(); r.StatusCode != 415 {
-		t.Error(r.Status, body)
-	}
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{}, way...)
+		w := dial(t, host)
+		w.write(poll + head + "\r\n")
+		w.answer()
+		w.write("POST /engine.io/?EIO=4&transport=polling&sid=" + (<-u.opened).ID() + head + "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
+		if r, body := w.answer(); r.StatusCode != 415 {
+			t.Error(r.Status, body)
+		}
+	})
 }
 
 // A client that hangs up during its poll is found at once, not by the heartbeat.
 func TestHangupDuringAPoll(t *testing.T) {
-	host, u := serve(t, engineio.Config{})
-	w := dial(t, host)
-	w.write(poll + head + "\r\n")
-	w.answer()
-	w.write(poll + "&sid=" + (<-u.opened).ID() + head + "\r\n")
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case reason := <-u.closed:
-		if reason != engineio.TransportError {
-			t.Error(reason)
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{}, way...)
+		w := dial(t, host)
+		w.write(poll + head + "\r\n")
+		w.answer()
+		w.write(poll + "&sid=" + (<-u.opened).ID() + head + "\r\n")
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
 		}
-	case <-time.After(patience):
-		t.Error("nobody noticed")
-	}
+		select {
+		case reason := <-u.closed:
+			if reason != engineio.TransportError {
+				t.Error(reason)
+			}
+		case <-time.After(patience):
+			t.Error("nobody noticed")
+		}
+	})
 }
 
 // A request that is sent while the poll before it still waits is answered after it.
 func TestRequestBehindAPoll(t *testing.T) {
-	host, u := serve(t, engineio.Config{PingInterval: 300 * time.Millisecond, PingTimeout: time.Hour})
-	w := dial(t, host)
-	w.write(poll + head + "\r\n")
-	w.answer()
-	sid := (<-u.opened).ID()
-	post := "POST /engine.io/?EIO=4&transport=polling&sid=" + sid + head + "Content-Length: 2\r\n\r\n4x"
-	w.write(poll + "&sid=" + sid + head + "\r\n" + post)
-	if _, body := w.answer(); body != "2" {
-		t.Fatalf("the poll got %q", body)
-	}
-	if _, body := w.answer(); body != "ok" {
-		t.Fatalf("the post got %q", body)
-	}
-	w.write(poll + "&sid=" + sid + head + "\r\n")
-	if _, body := w.answer(); body != "4x" {
-		t.Fatalf("the second poll got %q", body)
-	}
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{PingInterval: 300 * time.Millisecond, PingTimeout: time.Hour}, way...)
+		w := dial(t, host)
+		w.write(poll + head + "\r\n")
+		w.answer()
+		sid := (<-u.opened).ID()
+		post := "POST /engine.io/?EIO=4&transport=polling&sid=" + sid + head + "Content-Length: 2\r\n\r\n4x"
+		w.write(poll + "&sid=" + sid + head + "\r\n" + post)
+		if _, body := w.answer(); body != "2" {
+			t.Fatalf("the poll got %q", body)
+		}
+		if _, body := w.answer(); body != "ok" {
+			t.Fatalf("the post got %q", body)
+		}
+		w.write(poll + "&sid=" + sid + head + "\r\n")
+		if _, body := w.answer(); body != "4x" {
+			t.Fatalf("the second poll got %q", body)
+		}
+	})
 }
 
 // The urgent lane and whole frames hold on a socket whose client reads slowly.
 func TestSlowReader(t *testing.T) {
-	host, u := serve(t, engineio.Config{MaxQueueBytes: 64 << 20, WriteTimeout: patience})
-	w := dial(t, host)
-	if err := w.Conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // all but a little waits in the server
-		t.Fatal(err)
-	}
-	w.write(upgrade + key + "\r\n")
-	w.answer()
-	w.frame()
-	s := <-u.opened
-	filler := strings.Repeat("x", 100_000)
-	const count = 100
-	for i := range count {
-		s.Push(engineio.NewMessage(fmt.Appendf(nil, "%d %s", i, filler)))
-	}
-	s.PushUrgent(engineio.NewMessage([]byte("urgent")))
-	for i, urgentAt := 0, -1; i < count; {
-		f := w.frame()
-		if f.Payload == "4urgent" {
-			urgentAt = i
-			continue
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{MaxQueueBytes: 64 << 20, WriteTimeout: patience}, way...)
+		w := dial(t, host)
+		if err := w.Conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // all but a little waits in the server
+			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("4%d %s", i, filler); f.Payload != want {
-			t.Fatalf("message %d is %.20q", i, f.Payload)
+		w.write(upgrade + key + "\r\n")
+		w.answer()
+		w.frame()
+		s := <-u.opened
+		filler := strings.Repeat("x", 100_000)
+		const count = 100
+		for i := range count {
+			s.Push(engineio.NewMessage(fmt.Appendf(nil, "%d %s", i, filler)))
 		}
-		if i++; i == count && (urgentAt < 0 || urgentAt > count/2) {
-			t.Errorf("urgent came behind %d of %d", urgentAt, count)
+		s.PushUrgent(engineio.NewMessage([]byte("urgent")))
+		for i, urgentAt := 0, -1; i < count; {
+			f := w.frame()
+			if f.Payload == "4urgent" {
+				urgentAt = i
+				continue
+			}
+			if want := fmt.Sprintf("4%d %s", i, filler); f.Payload != want {
+				t.Fatalf("message %d is %.20q", i, f.Payload)
+			}
+			if i++; i == count && (urgentAt < 0 || urgentAt > count/2) {
+				t.Errorf("urgent came behind %d of %d", urgentAt, count)
+			}
 		}
-	}
+	})
 }
 
 // A client that never reads is cut, and what it left unread is dropped.
 func TestStalledReaderIsCut(t *testing.T) {
-	host, u := serve(t, engineio.Config{MaxQueueBytes: 1 << 20, CloseTimeout: 100 * time.Millisecond})
-	w := dial(t, host)
-	w.write(upgrade + key + "\r\n")
-	w.answer()
-	s := <-u.opened
-	m := engineio.NewMessage(make([]byte, 10_000))
-	pushed := 0
-	for s.Push(m) {
-		pushed++
-	}
-	if reason := <-u.closed; reason != engineio.SlowClient {
-		t.Error(reason)
-	}
-	t.Logf("%d KB taken before the cut", pushed*m.Len()>>10)
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{MaxQueueBytes: 1 << 20, CloseTimeout: 100 * time.Millisecond}, way...)
+		w := dial(t, host)
+		w.write(upgrade + key + "\r\n")
+		w.answer()
+		s := <-u.opened
+		m := engineio.NewMessage(make([]byte, 10_000))
+		pushed := 0
+		for s.Push(m) {
+			pushed++
+		}
+		if reason := <-u.closed; reason != engineio.SlowClient {
+			t.Error(reason)
+		}
+		t.Logf("%d KB taken before the cut", pushed*m.Len()>>10)
+	})
 }
 
 func TestPanicIsContained(t *testing.T) {
-	host, u := serve(t, engineio.Config{})
-	w := dial(t, host)
-	w.write(upgrade + key + "\r\n" + frame("4panic"))
-	if reason := <-u.closed; reason != engineio.InternalError {
-		t.Error(reason)
-	}
-	w = dial(t, host)
-	w.write(upgrade + key + "\r\n" + frame("4x"))
-	w.answer()
-	w.frame()
-	if got := w.frame(); got.Payload != "4x" {
-		t.Error(got)
-	}
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{}, way...)
+		w := dial(t, host)
+		w.write(upgrade + key + "\r\n" + frame("4panic"))
+		if reason := <-u.closed; reason != engineio.InternalError {
+			t.Error(reason)
+		}
+		w = dial(t, host)
+		w.write(upgrade + key + "\r\n" + frame("4x"))
+		w.answer()
+		w.frame()
+		if got := w.frame(); got.Payload != "4x" {
+			t.Error(got)
+		}
+	})
 }
 
 // The close frame comes through, then the end of the connection, without waiting for CloseTimeout.
 func TestCloseFrameArrives(t *testing.T) {
-	host, u := serve(t, engineio.Config{CloseTimeout: time.Hour})
-	w := dial(t, host)
-	w.write(upgrade + key + "\r\n")
-	w.answer()
-	w.frame()
-	(<-u.opened).Close(engineio.Forced)
-	if got := w.frame(); got.Op != enginetest.Close || got.Payload != "\x0f\xa2forced close" {
-		t.Errorf("%q", got)
-	}
-	if _, err := w.r.ReadByte(); err != io.EOF {
-		t.Error(err)
-	}
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		host, u := serve(t, engineio.Config{CloseTimeout: time.Hour}, way...)
+		w := dial(t, host)
+		w.write(upgrade + key + "\r\n")
+		w.answer()
+		w.frame()
+		(<-u.opened).Close(engineio.Forced)
+		if got := w.frame(); got.Op != enginetest.Close || got.Payload != "\x0f\xa2forced close" {
+			t.Errorf("%q", got)
+		}
+		if _, err := w.r.ReadByte(); err != io.EOF {
+			t.Error(err)
+		}
+	})
 }

@@ -18,8 +18,13 @@ import (
 func main() {
 	addr := flag.String("addr", ":3000", "where to listen")
 	engine := flag.Bool("engine", false, "serve Engine.IO alone")
+	goroutines := flag.Bool("goroutines", false, "serve each WebSocket by a goroutine of its own")
 	flag.Parse()
-	app, _, err := newApp(*engine, suite, time.Second)
+	var way []onfiber.Option
+	if *goroutines {
+		way = append(way, onfiber.Goroutines())
+	}
+	app, _, err := newApp(*engine, suite, time.Second, way...)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -35,14 +40,14 @@ var suite = engineio.Config{
 }
 
 // newApp serves one protocol; connect is how long a Socket.IO client may take to its CONNECT.
-func newApp(engine bool, cfg engineio.Config, connect time.Duration) (*fiber.App, *engineio.Server, error) {
+func newApp(engine bool, cfg engineio.Config, connect time.Duration, way ...onfiber.Option) (*fiber.App, *engineio.Server, error) {
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	if engine {
 		srv, err := engineio.NewServer(cfg, func(s *engineio.Session) engineio.Receiver { return echo{s} })
 		if err != nil {
 			return nil, nil, err
 		}
-		onfiber.Mount(app, "/engine.io/", srv)
+		onfiber.Mount(app, "/engine.io/", srv, way...)
 		return app, srv, nil
 	}
 	srv, err := socketio.NewServer(socketio.Config{ConnectTimeout: connect}, cfg)
@@ -51,7 +56,7 @@ func newApp(engine bool, cfg engineio.Config, connect time.Duration) (*fiber.App
 	}
 	srv.Handle("/", mirror{})
 	srv.Handle("/custom", mirror{})
-	onfiber.Mount(app, "/socket.io/", srv.Engine())
+	onfiber.Mount(app, "/socket.io/", srv.Engine(), way...)
 	return app, srv.Engine(), nil
 }
 

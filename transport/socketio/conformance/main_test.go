@@ -11,6 +11,7 @@ import (
 	"github.com/fasthttp/websocket"
 
 	"nexus/transport/engineio"
+	"nexus/transport/engineio/onfiber"
 	"nexus/transport/leaktest"
 	"nexus/transport/socketio"
 )
@@ -18,6 +19,12 @@ import (
 func TestMain(m *testing.M) { leaktest.Main(m) }
 
 const openPacket = `,"upgrades":[%s],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000}`
+
+// ways runs a test with sockets on epoll, where there is one, and with a goroutine for each.
+func ways(t *testing.T, test func(t *testing.T, way ...onfiber.Option)) {
+	t.Run("epoll", func(t *testing.T) { test(t) })
+	t.Run("goroutines", func(t *testing.T) { test(t, onfiber.Goroutines()) })
+}
 
 // both runs the cases that the two protocols' suites share.
 func both(t *testing.T, cfg engineio.Config, test func(t *testing.T, s site)) {
@@ -27,7 +34,9 @@ func both(t *testing.T, cfg engineio.Config, test func(t *testing.T, s site)) {
 		if engine {
 			s.path = "/engine.io/"
 		}
-		t.Run(strings.Trim(s.path, "/"), func(t *testing.T) { test(t, serve(t, engine, cfg)) })
+		t.Run(strings.Trim(s.path, "/"), func(t *testing.T) {
+			ways(t, func(t *testing.T, way ...onfiber.Option) { test(t, serve(t, engine, cfg, way...)) })
+		})
 	}
 }
 
@@ -119,110 +128,124 @@ func TestUpgrades(t *testing.T) {
 }
 
 func TestEngineMessages(t *testing.T) {
-	s := serve(t, true, quiet)
-	for _, body := range []string{"4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="} {
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		s := serve(t, true, quiet, way...)
+		for _, body := range []string{"4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA=="} {
+			sid := s.session()
+			s.want("POST", polling(sid), body, 200, "ok")
+			s.want("GET", polling(sid), "", 200, body)
+		}
+		c := s.open()
+		c.send("4hello", "b:\x01\x02\x03\x04")
+		c.expect("4hello", "b:\x01\x02\x03\x04")
+		c.send("abc")
+		c.closed()
 		sid := s.session()
-		s.want("POST", polling(sid), body, 200, "ok")
-		s.want("GET", polling(sid), "", 200, body)
-	}
-	c := s.open()
-	c.send("4hello", "b:\x01\x02\x03\x04")
-	c.expect("4hello", "b:\x01\x02\x03\x04")
-	c.send("abc")
-	c.closed()
-	sid := s.session()
-	s.want("POST", polling(sid), "abc", 400, "")
-	s.want("GET", polling(sid), "", 400, "")
+		s.want("POST", polling(sid), "abc", 400, "")
+		s.want("GET", polling(sid), "", 400, "")
+	})
 }
 
 func TestDuplicatePolls(t *testing.T) {
-	s := serve(t, true, quiet)
-	sid := s.session()
-	first, second := s.ask("GET", polling(sid), ""), s.ask("GET", polling(sid), "") // in any order
-	got := []answer{<-first, <-second}
-	if !slices.Contains(got, answer{200, "1"}) || !slices.Contains(got, answer{400, `{"code":3,"message":"Bad request"}`}) {
-		t.Error(got)
-	}
-	s.want("GET", polling(sid), "", 400, "")
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		s := serve(t, true, quiet, way...)
+		sid := s.session()
+		first, second := s.ask("GET", polling(sid), ""), s.ask("GET", polling(sid), "") // in any order
+		got := []answer{<-first, <-second}
+		if !slices.Contains(got, answer{200, "1"}) || !slices.Contains(got, answer{400, `{"code":3,"message":"Bad request"}`}) {
+			t.Error(got)
+		}
+		s.want("GET", polling(sid), "", 400, "")
+	})
 }
 
 func TestCancelledPoll(t *testing.T) {
-	s := serve(t, true, quiet)
-	sid := s.session()
-	conn, err := net.Dial("tcp", s.host)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := fmt.Fprintf(conn, "GET %s%s HTTP/1.1\r\nHost: x\r\n\r\n", s.path, polling(sid)); err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Close(); err != nil {
-		t.Fatal(err)
-	}
-	// The next poll must not overtake this one, which would make it the second of two at once.
-	if r := s.reason(); r != engineio.TransportError {
-		t.Error(r)
-	}
-	s.want("GET", polling(sid), "", 400, "")
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		s := serve(t, true, quiet, way...)
+		sid := s.session()
+		conn, err := net.Dial("tcp", s.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "GET %s%s HTTP/1.1\r\nHost: x\r\n\r\n", s.path, polling(sid)); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// The next poll must not overtake this one, which would make it the second of two at once.
+		if r := s.reason(); r != engineio.TransportError {
+			t.Error(r)
+		}
+		s.want("GET", polling(sid), "", 400, "")
+	})
 }
 
 func TestNamespaces(t *testing.T) {
-	s := serve(t, false, quiet)
-	for _, test := range []struct{ connect, prefix, auth string }{
-		{"40", `40{"sid":"`, `42["auth",{}]`},
-		{`40{"token":"123"}`, `40{"sid":"`, `42["auth",{"token":"123"}]`},
-		{"40/custom,", `40/custom,{"sid":"`, `42/custom,["auth",{}]`},
-		{`40/custom,{"token":"abc"}`, `40/custom,{"sid":"`, `42/custom,["auth",{"token":"abc"}]`},
-	} {
-		c := s.open()
-		c.send(test.connect)
-		if got := c.next(); !strings.HasPrefix(got, test.prefix) || strings.Count(got, ":") != 1 {
-			t.Errorf("%s: %s", test.connect, got)
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		s := serve(t, false, quiet, way...)
+		for _, test := range []struct{ connect, prefix, auth string }{
+			{"40", `40{"sid":"`, `42["auth",{}]`},
+			{`40{"token":"123"}`, `40{"sid":"`, `42["auth",{"token":"123"}]`},
+			{"40/custom,", `40/custom,{"sid":"`, `42/custom,["auth",{}]`},
+			{`40/custom,{"token":"abc"}`, `40/custom,{"sid":"`, `42/custom,["auth",{"token":"abc"}]`},
+		} {
+			c := s.open()
+			c.send(test.connect)
+			if got := c.next(); !strings.HasPrefix(got, test.prefix) || strings.Count(got, ":") != 1 {
+				t.Errorf("%s: %s", test.connect, got)
+			}
+			c.expect(test.auth)
 		}
-		c.expect(test.auth)
-	}
-	c := s.open()
-	c.send("40/random")
-	c.expect(`44/random,{"message":"Invalid namespace"}`)
-	c = s.open()
-	c.send("4abc")
-	c.closed()
+		c := s.open()
+		c.send("40/random")
+		c.expect(`44/random,{"message":"Invalid namespace"}`)
+		c = s.open()
+		c.send("4abc")
+		c.closed()
+	})
 }
 
 func TestNoConnect(t *testing.T) {
-	s := serveConnecting(t, false, quiet, 100*time.Millisecond)
-	if code := s.open().closed(); code != int(socketio.ConnectTimeout.Code) {
-		t.Errorf("closed with %d", code)
-	}
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		s := serveConnecting(t, false, quiet, 100*time.Millisecond, way...)
+		if code := s.open().closed(); code != int(socketio.ConnectTimeout.Code) {
+			t.Errorf("closed with %d", code)
+		}
+	})
 }
 
 func TestDisconnects(t *testing.T) {
-	s := serve(t, false, quiet)
-	c := s.joined("40")
-	c.send("41")
-	c.join("40") // the connection goes on
-	c.join("40/custom")
-	c.send("41/custom", `42["message","message to main namespace"]`)
-	c.expect(`42["message-back","message to main namespace"]`)
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		s := serve(t, false, quiet, way...)
+		c := s.joined("40")
+		c.send("41")
+		c.join("40") // the connection goes on
+		c.join("40/custom")
+		c.send("41/custom", `42["message","message to main namespace"]`)
+		c.expect(`42["message-back","message to main namespace"]`)
+	})
 }
 
 func TestMessages(t *testing.T) {
-	s := serve(t, false, quiet)
-	c := s.joined("40")
-	const two = `{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`
-	c.send(`42["message",1,"2",{"3":[true]}]`)
-	c.expect(`42["message-back",1,"2",{"3":[true]}]`)
-	c.send(`452-["message",`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
-	c.expect(`452-["message-back",`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
-	c.send(`42456["message-with-ack",1,"2",{"3":[false]}]`)
-	c.expect(`43456[1,"2",{"3":[false]}]`)
-	c.send(`452-789["message-with-ack",`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
-	c.expect(`462-789[`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
-	for _, text := range []string{"4abc", "42{}", `42abc["message-with-ack",1,"2",{"3":[false]}]`} {
+	ways(t, func(t *testing.T, way ...onfiber.Option) {
+		s := serve(t, false, quiet, way...)
 		c := s.joined("40")
-		c.send(text)
-		if code := c.closed(); code != 4011 {
-			t.Errorf("%s: closed with %d", text, code)
+		const two = `{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`
+		c.send(`42["message",1,"2",{"3":[true]}]`)
+		c.expect(`42["message-back",1,"2",{"3":[true]}]`)
+		c.send(`452-["message",`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
+		c.expect(`452-["message-back",`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
+		c.send(`42456["message-with-ack",1,"2",{"3":[false]}]`)
+		c.expect(`43456[1,"2",{"3":[false]}]`)
+		c.send(`452-789["message-with-ack",`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
+		c.expect(`462-789[`+two, "b:\x01\x02\x03", "b:\x04\x05\x06")
+		for _, text := range []string{"4abc", "42{}", `42abc["message-with-ack",1,"2",{"3":[false]}]`} {
+			c := s.joined("40")
+			c.send(text)
+			if code := c.closed(); code != 4011 {
+				t.Errorf("%s: closed with %d", text, code)
+			}
 		}
-	}
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"nexus/transport/engineio"
+	"nexus/transport/engineio/onfiber"
 )
 
 // patience bounds every wait of a test that has failed anyway.
@@ -33,16 +34,16 @@ type site struct {
 }
 
 // serve runs the application on a free port; a Socket.IO client may take an hour to its CONNECT.
-func serve(t *testing.T, engine bool, cfg engineio.Config) site {
+func serve(t *testing.T, engine bool, cfg engineio.Config, way ...onfiber.Option) site {
 	t.Helper()
-	return serveConnecting(t, engine, cfg, time.Hour)
+	return serveConnecting(t, engine, cfg, time.Hour, way...)
 }
 
-func serveConnecting(t *testing.T, engine bool, cfg engineio.Config, connect time.Duration) site {
+func serveConnecting(t *testing.T, engine bool, cfg engineio.Config, connect time.Duration, way ...onfiber.Option) site {
 	t.Helper()
 	ended := make(chan engineio.Reason, 100)
 	cfg.Hooks.Closed = func(_ engineio.Transport, r engineio.Reason) { ended <- r }
-	app, srv, err := newApp(engine, cfg, connect)
+	app, srv, err := newApp(engine, cfg, connect, way...)
 	if err != nil {
 		t.Fatal(err)
 	}
