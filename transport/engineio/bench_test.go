@@ -26,7 +26,7 @@ func (nobody) Receive([]byte, bool) {}
 func (nobody) Closed(Reason)        {}
 
 // sinks is a server with n sessions that write to nothing: what is left is our own work.
-func sinks(b *testing.B, n int) ([]*Session, *sink) {
+func sinks(b testing.TB, n int) ([]*Session, *sink) {
 	b.Helper()
 	srv, err := NewServer(Config{}, func(*Session) Receiver { return nobody{} })
 	if err != nil {
@@ -78,6 +78,30 @@ func flushed(s *Session) {
 	sc := scratches.Get().(*scratch)
 	s.flush(false, sc)
 	scratches.Put(sc)
+}
+
+// TestADeliveredTickAllocatesNothing: what a broadcast allocates does not grow with those who hear it.
+func TestADeliveredTickAllocatesNothing(t *testing.T) {
+	sessions, conn := sinks(t, 1000)
+	m := NewMessage([]byte(`2/mess,["CROWD_UPDATE",{"hallId":"north"}]`))
+	round := func() {
+		for _, s := range sessions {
+			s.Offer("hall", m)
+		}
+		for _, s := range sessions {
+			flushed(s)
+		}
+	}
+	round() // makes the slots
+	before := conn.writes.Load()
+	const rounds = 10
+	allocated := testing.AllocsPerRun(rounds, round)
+	if n := conn.writes.Load() - before; n < (rounds+1)*int64(len(sessions)) {
+		t.Fatalf("%d writes", n)
+	}
+	if allocated > 10 { // a worker that starts anew
+		t.Errorf("%v allocations for %d ticks", allocated, len(sessions))
+	}
 }
 
 func BenchmarkFrameDecoder(b *testing.B) {

@@ -13,23 +13,80 @@ const drainChunk = 16 << 10
 // keptSessions is how many places the workers' queues keep between two broadcasts.
 const keptSessions = 1 << 16
 
+const (
+	// stride is how many sessions a worker writes to between two looks at whether something urgent is under way, and patience how long
+	// it then gives way at most. Both together see to it that 10,000 sockets hear a tick in under a second whatever happens.
+	stride   = 64
+	patience = 5 * time.Millisecond
+)
+
 // flusher is the set of goroutines that write. They are few, they never wait for a socket, and they end when there is
-// nothing to do. Sessions with urgent output go first.
+// nothing to do. Sessions with urgent output go first, and all others give way while something urgent is under way.
 type flusher struct {
 	limit int
+	wake  chan struct{} // one place: a session with urgent output has come
 
 	mu             sync.Mutex
 	urgent, normal fifo[*Session] // a session is in each at most once; Session.hurried and queued tell
 	running        int
+	left           int // of the stride
+	hurries        int
+	calm           chan struct{} // closed when hurries falls to 0; nil while it is
 }
 
-func newFlusher(limit int) *flusher { return &flusher{limit: limit} }
+func newFlusher(limit int) *flusher {
+	return &flusher{limit: limit, left: stride, wake: make(chan struct{}, 1)}
+}
+
+// hurry has the workers give way until the function that it returns is called, once.
+func (f *flusher) hurry() (done func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hurries++; f.hurries == 1 {
+		f.calm = make(chan struct{})
+	}
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.hurries--; f.hurries == 0 {
+			close(f.calm)
+			f.calm = nil
+		}
+	}
+}
+
+// giveWay waits for a while if something urgent is under way, once for each stride.
+func (f *flusher) giveWay() {
+	f.mu.Lock()
+	calm := f.calm
+	if f.left > 0 || calm == nil || f.urgent.len() > 0 {
+		f.mu.Unlock()
+		return
+	}
+	f.left = stride
+	select {
+	case <-f.wake: // of one that has been written to
+	default:
+	}
+	f.mu.Unlock()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-calm:
+	case <-f.wake:
+	case <-late.C:
+	}
+}
 
 func (f *flusher) add(s *Session, urgent bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if urgent {
 		f.urgent.push(s)
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
 	} else {
 		f.normal.push(s)
 	}
@@ -43,6 +100,7 @@ func (f *flusher) run() {
 	sc := scratches.Get().(*scratch)
 	defer scratches.Put(sc)
 	for {
+		f.giveWay()
 		s, urgent := f.next()
 		if s == nil {
 			return
@@ -65,6 +123,9 @@ func (f *flusher) next() (_ *Session, urgent bool) {
 	}
 	s := lane.waiting()[0]
 	lane.pop(1, keptSessions)
+	if f.calm != nil && !urgent {
+		f.left--
+	}
 	return s, urgent
 }
 

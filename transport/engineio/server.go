@@ -68,6 +68,10 @@ func (s *Server) Sessions() []*Session {
 	return list
 }
 
+// Hurry says that something urgent is under way, until done is called, once: meanwhile what is not urgent leaves more slowly, so that processors
+// are free. It is for what takes milliseconds.
+func (s *Server) Hurry() (done func()) { return s.flusher.hurry() }
+
 // Refuse refuses new sessions from now on; those that are there go on.
 func (s *Server) Refuse() {
 	s.mu.Lock()

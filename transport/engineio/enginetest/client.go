@@ -98,6 +98,16 @@ func (c *Client) Write(p []byte) {
 	}
 }
 
+// TryWrite is Write for a connection that may end meanwhile.
+func (c *Client) TryWrite(p []byte) {
+	_, _ = c.conn.Write(p) // it has ended
+}
+
+// Drain reads and drops frames until the connection ends, whatever they are.
+func (c *Client) Drain() {
+	_, _ = io.Copy(io.Discard, c.r) // it has ended
+}
+
 // Next reads the server's next frame; ok is false at the end of the connection.
 func (c *Client) Next() (f Frame, ok bool) {
 	c.t.Helper()
