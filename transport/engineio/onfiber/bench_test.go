@@ -12,7 +12,7 @@ import (
 func BenchmarkIdleSession(b *testing.B) {
 	const count = 2000
 	for b.Loop() {
-		host, u := serve(b, engineio.Config{})
+		host, u := serve(b, engineio.Config{}, way{})
 		before := inUse()
 		wires := make([]wire, count)
 		for i := range wires {

@@ -49,11 +49,16 @@ func Hijacked(hijacked net.Conn) net.Conn {
 
 func (c conn) Read(p []byte) (int, error) { return c.buffered.Read(p) }
 
+// CloseWrite says behind the last bytes that no more will come: FIN, or under TLS its own word for it.
+func (c conn) CloseWrite() error {
+	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // SyscallConn gives the engine the descriptor to write to without waiting.
 func (c tcpConn) SyscallConn() (syscall.RawConn, error) { return c.tcp.SyscallConn() }
-
-// CloseWrite sends FIN behind the last bytes.
-func (c tcpConn) CloseWrite() error { return c.tcp.CloseWrite() }
 
 // Detach implements engineio.Detacher. Bytes that the server has read ahead are found by reading when there is no time left to wait for any.
 func (d *detachable) Detach() (l engineio.Link, ahead []byte, err error) {

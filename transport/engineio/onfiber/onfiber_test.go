@@ -2,8 +2,14 @@ package onfiber_test
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"strings"
@@ -43,14 +49,27 @@ func (e echo) Receive(data []byte, _ bool) {
 
 func (e echo) Closed(reason engineio.Reason) { e.closed <- reason }
 
-// ways runs a test with sockets on epoll, where there is one, and with a goroutine for each.
-func ways(t *testing.T, test func(t *testing.T, way ...onfiber.Option)) {
-	t.Run("epoll", func(t *testing.T) { test(t) })
-	t.Run("goroutines", func(t *testing.T) { test(t, onfiber.Goroutines()) })
+// way is how a test's sockets are served.
+type way struct {
+	options []onfiber.Option
+	tls     bool // ended in this process
+}
+
+// ways runs a test with sockets on epoll, where there is one, and with a goroutine for each, which under TLS there is anyway.
+func ways(t *testing.T, test func(t *testing.T, w way)) {
+	t.Run("epoll", func(t *testing.T) { test(t, way{}) })
+	t.Run("goroutines", func(t *testing.T) { test(t, way{options: []onfiber.Option{onfiber.Goroutines()}}) })
+	t.Run("tls", func(t *testing.T) { test(t, way{tls: true}) })
+}
+
+// host is where a server listens.
+type host struct {
+	addr string
+	tls  *tls.Config // of its clients; nil: plain TCP
 }
 
 // serve mounts a server on a real port.
-func serve(t testing.TB, cfg engineio.Config, way ...onfiber.Option) (host string, u upper) {
+func serve(t testing.TB, cfg engineio.Config, w way) (h host, u upper) {
 	t.Helper()
 	u = upper{make(chan *engineio.Session, 100), make(chan engineio.Reason, 100)}
 	srv, err := engineio.NewServer(cfg, func(s *engineio.Session) engineio.Receiver {
@@ -61,10 +80,16 @@ func serve(t testing.TB, cfg engineio.Config, way ...onfiber.Option) (host strin
 		t.Fatal(err)
 	}
 	app := fiber.New(fiber.Config{DisableStartupMessage: true, ReadTimeout: patience, StrictRouting: true})
-	onfiber.Mount(app, "/engine.io/", srv, way...)
+	onfiber.Mount(app, "/engine.io/", srv, w.options...)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
+	}
+	h.addr = listener.Addr().String()
+	if w.tls {
+		var own *tls.Config
+		own, h.tls = certified(t)
+		listener = tls.NewListener(listener, own)
 	}
 	done := make(chan error, 1)
 	go func() { done <- app.Listener(listener) }()
@@ -77,7 +102,27 @@ func serve(t testing.TB, cfg engineio.Config, way ...onfiber.Option) (host strin
 			t.Error(err)
 		}
 	})
-	return listener.Addr().String(), u
+	return h, u
+}
+
+// certified makes a certificate for this machine, and a client that trusts it.
+func certified(t testing.TB) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(c)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: roots}
 }
 
 // wire is a bare connection.
@@ -87,11 +132,16 @@ type wire struct {
 	r *bufio.Reader
 }
 
-func dial(t testing.TB, host string) wire {
+func dial(t testing.TB, h host) wire {
 	t.Helper()
-	c, err := net.Dial("tcp", host)
+	c, err := net.Dial("tcp", h.addr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if h.tls != nil {
+		own := h.tls.Clone()
+		own.ServerName = "127.0.0.1"
+		c = tls.Client(c, own)
 	}
 	t.Cleanup(func() { _ = c.Close() }) // may be closed already
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
@@ -145,12 +195,12 @@ func frame(text string) string {
 }
 
 func TestBothSpellingsOfThePath(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, _ := serve(t, engineio.Config{}, way...)
+	ways(t, func(t *testing.T, w way) {
+		h, _ := serve(t, engineio.Config{}, w)
 		for _, path := range []string{"/engine.io/", "/engine.io"} {
-			w := dial(t, host)
-			w.write("GET " + path + "?EIO=4&transport=polling" + head + "\r\n")
-			if r, body := w.answer(); r.StatusCode != 200 || r.Header.Get("Cache-Control") != "no-store" {
+			c := dial(t, h)
+			c.write("GET " + path + "?EIO=4&transport=polling" + head + "\r\n")
+			if r, body := c.answer(); r.StatusCode != 200 || r.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%s: %d %s", path, r.StatusCode, body)
 			}
 		}
@@ -159,18 +209,18 @@ func TestBothSpellingsOfThePath(t *testing.T) {
 
 // Frames that follow the handshake in the same packet must not be lost.
 func TestFramesBehindTheHandshake(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, _ := serve(t, engineio.Config{}, way...)
-		w := dial(t, host)
-		w.write(upgrade + key + "\r\n" + frame("4one") + frame("4two"))
-		if r, _ := w.answer(); r.StatusCode != 101 {
+	ways(t, func(t *testing.T, w way) {
+		h, _ := serve(t, engineio.Config{}, w)
+		c := dial(t, h)
+		c.write(upgrade + key + "\r\n" + frame("4one") + frame("4two"))
+		if r, _ := c.answer(); r.StatusCode != 101 {
 			t.Fatal(r.Status)
 		}
-		if open := w.frame(); open.Payload[0] != '0' {
+		if open := c.frame(); open.Payload[0] != '0' {
 			t.Fatal(open)
 		}
 		for _, want := range []string{"4one", "4two"} {
-			if got := w.frame(); got.Payload != want {
+			if got := c.frame(); got.Payload != want {
 				t.Fatalf("got %q, want %q", got.Payload, want)
 			}
 		}
@@ -178,78 +228,83 @@ func TestFramesBehindTheHandshake(t *testing.T) {
 }
 
 func TestBadHandshakeFreesTheClaim(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{}, way...)
-		w := dial(t, host)
-		w.write(poll + head + "\r\n")
-		w.answer()
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{}, w)
+		c := dial(t, h)
+		c.write(poll + head + "\r\n")
+		c.answer()
 		sid := (<-u.opened).ID()
 		with := strings.Replace(upgrade, "websocket ", "websocket&sid="+sid+" ", 1)
-		w.write(with + "\r\n") // no key
-		if r, _ := w.answer(); r.StatusCode != 400 {
+		c.write(with + "\r\n") // no key
+		if r, _ := c.answer(); r.StatusCode != 400 {
 			t.Fatal(r.Status)
 		}
-		w = dial(t, host)
-		w.write(with + key + "\r\n" + frame("2probe"))
-		w.answer()
-		if got := w.frame(); got.Payload != "3probe" {
+		c = dial(t, h)
+		c.write(with + key + "\r\n" + frame("2probe"))
+		c.answer()
+		if got := c.frame(); got.Payload != "3probe" {
 			t.Fatal(got)
 		}
 	})
 }
 
 func TestOrigins(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, _ := serve(t, engineio.Config{AllowOrigin: func(o string) bool { return o == "https://good.example" }}, way...)
-		w := dial(t, host)
-		w.write(poll + head + "Origin: https://good.example\r\n\r\n")
-		r, _ := w.answer()
+	ways(t, func(t *testing.T, w way) {
+		h, _ := serve(t, engineio.Config{AllowOrigin: func(o string) bool { return o == "https://good.example" }}, w)
+		c := dial(t, h)
+		c.write(poll + head + "Origin: https://good.example\r\n\r\n")
+		r, _ := c.answer()
 		if r.StatusCode != 200 || r.Header.Get("Access-Control-Allow-Origin") != "https://good.example" || r.Header.Get("Access-Control-Allow-Credentials") != "true" || r.Header.Get("Vary") != "Origin" {
 			t.Error(r.Status, r.Header)
 		}
-		w.write("OPTIONS /engine.io/?EIO=4&transport=polling" + head + "Origin: https://good.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n")
-		r, _ = w.answer()
+		c.write("OPTIONS /engine.io/?EIO=4&transport=polling" + head + "Origin: https://good.example\r\nAccess-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n")
+		r, _ = c.answer()
 		if r.StatusCode != 204 || r.Header.Get("Access-Control-Allow-Methods") != "GET,POST" || r.Header.Get("Access-Control-Allow-Headers") != "content-type" {
 			t.Error(r.Status, r.Header)
 		}
-		w.write(poll + head + "Origin: https://evil.example\r\n\r\n")
-		if r, _ = w.answer(); r.StatusCode != 403 || r.Header.Get("Access-Control-Allow-Origin") != "" {
+		c.write(poll + head + "Origin: https://evil.example\r\n\r\n")
+		if r, _ = c.answer(); r.StatusCode != 403 || r.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Error(r.Status, r.Header)
 		}
-		w.write(upgrade + key + "Origin: https://evil.example\r\n\r\n")
-		if r, _ = w.answer(); r.StatusCode != 403 {
+		c.write(upgrade + key + "Origin: https://evil.example\r\n\r\n")
+		if r, _ = c.answer(); r.StatusCode != 403 {
 			t.Error(r.Status)
 		}
 	})
 }
 
 func TestCompressedBodyIsRefused(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{}, way...)
-		w := dial(t, host)
-		w.write(poll + head + "\r\n")
-		w.answer()
-		w.write("POST /engine.io/?EIO=4&transport=polling&sid=" + (<-u.opened).ID() + head + "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
-		if r, body := w.answer(); r.StatusCode != 415 {
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{}, w)
+		c := dial(t, h)
+		c.write(poll + head + "\r\n")
+		c.answer()
+		c.write("POST /engine.io/?EIO=4&transport=polling&sid=" + (<-u.opened).ID() + head + "Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08")
+		if r, body := c.answer(); r.StatusCode != 415 {
 			t.Error(r.Status, body)
 		}
 	})
 }
 
-// A client that hangs up during its poll is found at once, not by the heartbeat.
+// A client that hangs up during its poll is found at once, not by the heartbeat; but for TLS, where nobody can look without taking
+// what is there.
 func TestHangupDuringAPoll(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{}, way...)
-		w := dial(t, host)
-		w.write(poll + head + "\r\n")
-		w.answer()
-		w.write(poll + "&sid=" + (<-u.opened).ID() + head + "\r\n")
-		if err := w.Close(); err != nil {
+	ways(t, func(t *testing.T, w way) {
+		cfg, want := engineio.Config{}, engineio.TransportError
+		if w.tls {
+			cfg.PingInterval, cfg.PingTimeout, want = 100*time.Millisecond, 100*time.Millisecond, engineio.PingTimeout
+		}
+		h, u := serve(t, cfg, w)
+		c := dial(t, h)
+		c.write(poll + head + "\r\n")
+		c.answer()
+		c.write(poll + "&sid=" + (<-u.opened).ID() + head + "\r\n")
+		if err := c.Close(); err != nil {
 			t.Fatal(err)
 		}
 		select {
 		case reason := <-u.closed:
-			if reason != engineio.TransportError {
+			if reason != want {
 				t.Error(reason)
 			}
 		case <-time.After(patience):
@@ -260,22 +315,22 @@ func TestHangupDuringAPoll(t *testing.T) {
 
 // A request that is sent while the poll before it still waits is answered after it.
 func TestRequestBehindAPoll(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{PingInterval: 300 * time.Millisecond, PingTimeout: time.Hour}, way...)
-		w := dial(t, host)
-		w.write(poll + head + "\r\n")
-		w.answer()
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{PingInterval: 300 * time.Millisecond, PingTimeout: time.Hour}, w)
+		c := dial(t, h)
+		c.write(poll + head + "\r\n")
+		c.answer()
 		sid := (<-u.opened).ID()
 		post := "POST /engine.io/?EIO=4&transport=polling&sid=" + sid + head + "Content-Length: 2\r\n\r\n4x"
-		w.write(poll + "&sid=" + sid + head + "\r\n" + post)
-		if _, body := w.answer(); body != "2" {
+		c.write(poll + "&sid=" + sid + head + "\r\n" + post)
+		if _, body := c.answer(); body != "2" {
 			t.Fatalf("the poll got %q", body)
 		}
-		if _, body := w.answer(); body != "ok" {
+		if _, body := c.answer(); body != "ok" {
 			t.Fatalf("the post got %q", body)
 		}
-		w.write(poll + "&sid=" + sid + head + "\r\n")
-		if _, body := w.answer(); body != "4x" {
+		c.write(poll + "&sid=" + sid + head + "\r\n")
+		if _, body := c.answer(); body != "4x" {
 			t.Fatalf("the second poll got %q", body)
 		}
 	})
@@ -283,15 +338,19 @@ func TestRequestBehindAPoll(t *testing.T) {
 
 // The urgent lane and whole frames hold on a socket whose client reads slowly.
 func TestSlowReader(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{MaxQueueBytes: 64 << 20, WriteTimeout: patience}, way...)
-		w := dial(t, host)
-		if err := w.Conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // all but a little waits in the server
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{MaxQueueBytes: 64 << 20, WriteTimeout: patience}, w)
+		c := dial(t, h)
+		inner := c.Conn
+		if w.tls {
+			inner = inner.(*tls.Conn).NetConn()
+		}
+		if err := inner.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil { // all but a little waits in the server
 			t.Fatal(err)
 		}
-		w.write(upgrade + key + "\r\n")
-		w.answer()
-		w.frame()
+		c.write(upgrade + key + "\r\n")
+		c.answer()
+		c.frame()
 		s := <-u.opened
 		filler := strings.Repeat("x", 100_000)
 		const count = 100
@@ -300,7 +359,7 @@ func TestSlowReader(t *testing.T) {
 		}
 		s.PushUrgent(engineio.NewMessage([]byte("urgent")))
 		for i, urgentAt := 0, -1; i < count; {
-			f := w.frame()
+			f := c.frame()
 			if f.Payload == "4urgent" {
 				urgentAt = i
 				continue
@@ -317,11 +376,11 @@ func TestSlowReader(t *testing.T) {
 
 // A client that never reads is cut, and what it left unread is dropped.
 func TestStalledReaderIsCut(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{MaxQueueBytes: 1 << 20, CloseTimeout: 100 * time.Millisecond}, way...)
-		w := dial(t, host)
-		w.write(upgrade + key + "\r\n")
-		w.answer()
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{MaxQueueBytes: 1 << 20, CloseTimeout: 100 * time.Millisecond}, w)
+		c := dial(t, h)
+		c.write(upgrade + key + "\r\n")
+		c.answer()
 		s := <-u.opened
 		m := engineio.NewMessage(make([]byte, 10_000))
 		pushed := 0
@@ -336,18 +395,18 @@ func TestStalledReaderIsCut(t *testing.T) {
 }
 
 func TestPanicIsContained(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{}, way...)
-		w := dial(t, host)
-		w.write(upgrade + key + "\r\n" + frame("4panic"))
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{}, w)
+		c := dial(t, h)
+		c.write(upgrade + key + "\r\n" + frame("4panic"))
 		if reason := <-u.closed; reason != engineio.InternalError {
 			t.Error(reason)
 		}
-		w = dial(t, host)
-		w.write(upgrade + key + "\r\n" + frame("4x"))
-		w.answer()
-		w.frame()
-		if got := w.frame(); got.Payload != "4x" {
+		c = dial(t, h)
+		c.write(upgrade + key + "\r\n" + frame("4x"))
+		c.answer()
+		c.frame()
+		if got := c.frame(); got.Payload != "4x" {
 			t.Error(got)
 		}
 	})
@@ -355,17 +414,17 @@ func TestPanicIsContained(t *testing.T) {
 
 // The close frame comes through, then the end of the connection, without waiting for CloseTimeout.
 func TestCloseFrameArrives(t *testing.T) {
-	ways(t, func(t *testing.T, way ...onfiber.Option) {
-		host, u := serve(t, engineio.Config{CloseTimeout: time.Hour}, way...)
-		w := dial(t, host)
-		w.write(upgrade + key + "\r\n")
-		w.answer()
-		w.frame()
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{CloseTimeout: time.Hour}, w)
+		c := dial(t, h)
+		c.write(upgrade + key + "\r\n")
+		c.answer()
+		c.frame()
 		(<-u.opened).Close(engineio.Forced)
-		if got := w.frame(); got.Op != enginetest.Close || got.Payload != "\x0f\xa2forced close" {
+		if got := c.frame(); got.Op != enginetest.Close || got.Payload != "\x0f\xa2forced close" {
 			t.Errorf("%q", got)
 		}
-		if _, err := w.r.ReadByte(); err != io.EOF {
+		if _, err := c.r.ReadByte(); err != io.EOF {
 			t.Error(err)
 		}
 	})

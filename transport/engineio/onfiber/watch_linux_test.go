@@ -16,7 +16,7 @@ func TestAPollMayWaitPastReadTimeout(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close() //nolint:errcheck // nobody else comes
-	client := dial(t, listener.Addr().String())
+	client := dial(t, host{addr: listener.Addr().String()})
 	server, err := listener.Accept()
 	if err != nil {
 		t.Fatal(err)
