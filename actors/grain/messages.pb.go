@@ -195,6 +195,7 @@ type Broadcast struct {
 	// Streams of class A with something new to fetch. Such a broadcast has no event of its own: what may not be lost is
 	// read from where it is kept, and this is only the hint to look now.
 	News          []string `protobuf:"bytes,8,rep,name=news,proto3" json:"news,omitempty"`
+	Except        string   `protobuf:"bytes,9,opt,name=except,proto3" json:"except,omitempty"` // a user whose sockets are passed over, now and when they begin to listen; empty: nobody
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -285,6 +286,13 @@ func (x *Broadcast) GetNews() []string {
 	return nil
 }
 
+func (x *Broadcast) GetExcept() string {
+	if x != nil {
+		return x.Except
+	}
+	return ""
+}
+
 var File_actors_grain_messages_proto protoreflect.FileDescriptor
 
 const file_actors_grain_messages_proto_rawDesc = "" +
@@ -298,7 +306,7 @@ const file_actors_grain_messages_proto_rawDesc = "" +
 	"\fFieldFailure\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\"\x06\n" +
-	"\x04Done\"\xc1\x01\n" +
+	"\x04Done\"\xd9\x01\n" +
 	"\tBroadcast\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x14\n" +
@@ -307,7 +315,8 @@ const file_actors_grain_messages_proto_rawDesc = "" +
 	"\apayload\x18\x05 \x01(\fR\apayload\x12\x10\n" +
 	"\x03seq\x18\x06 \x01(\x03R\x03seq\x12\x16\n" +
 	"\x06urgent\x18\a \x01(\bR\x06urgent\x12\x12\n" +
-	"\x04news\x18\b \x03(\tR\x04newsB\x14Z\x12nexus/actors/grainb\x06proto3"
+	"\x04news\x18\b \x03(\tR\x04news\x12\x16\n" +
+	"\x06except\x18\t \x01(\tR\x06exceptB\x14Z\x12nexus/actors/grainb\x06proto3"
 
 var (
 	file_actors_grain_messages_proto_rawDescOnce sync.Once

@@ -147,7 +147,7 @@ func (d *Desk) Locate(ctx context.Context, by nexus.Caller, id nexus.IncidentID,
 	if _, err := d.store.Locate(ctx, id, fixes, func(s State) error { return cmp.Or(visible(s, by), s.Track(by.User)) }); err != nil {
 		return err
 	}
-	d.crier.bus.Publish(located(id, slices.MaxFunc(fixes, func(a, b nexus.Fix) int { return cmp.Compare(a.ClientSeq, b.ClientSeq) })))
+	d.crier.bus.Publish(located(id, by.User, slices.MaxFunc(fixes, func(a, b nexus.Fix) int { return cmp.Compare(a.ClientSeq, b.ClientSeq) })))
 	return nil
 }
 

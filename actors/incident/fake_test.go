@@ -416,12 +416,34 @@ func (o *office) sent() []string {
 			got = append(got, "news "+strings.Join(b.GetNews(), " "))
 			continue
 		}
-		if b.GetNamespace() != Namespace || b.GetTopic() == "" {
+		if b.GetNamespace() != Namespace || b.GetTopic() == "" || b.GetExcept() != string(o.raiser(b.GetPayload())) {
 			o.Fatalf("odd broadcast %v", b)
 		}
 		got = append(got, fmt.Sprintf("%s %s %s", b.GetTopic(), b.GetEvent(), b.GetPayload()))
 	}
 	return got
+}
+
+// raiser is whose incident a payload is about.
+func (o *office) raiser(payload []byte) (user nexus.UserID) {
+	o.Helper()
+	var about struct {
+		IncidentID nexus.IncidentID
+		UserID     nexus.UserID // of an alert
+	}
+	if err := json.Unmarshal(payload, &about); err != nil {
+		o.Fatal(err)
+	}
+	user = about.UserID
+	o.with(func() {
+		if c := o.incidents[about.IncidentID]; c != nil {
+			user = c.user
+		}
+	})
+	if user == "" {
+		user = asha // who presses in vain
+	}
+	return user
 }
 
 func (o *office) wantSent(want ...string) {

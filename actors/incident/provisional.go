@@ -163,7 +163,7 @@ func (p *provisional) storeFirst() bool {
 		return false
 	case err != nil:
 		p.crier.log.Error("provisional SOS refused", "incident", h.id, "err", err)
-		p.crier.alarm(h.id, ReasonNotKept)
+		p.crier.alarm(h.id, press.User, ReasonNotKept)
 		p.remove(h, false)
 		return true
 	}

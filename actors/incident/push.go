@@ -9,7 +9,8 @@ import (
 	"nexus/actors/grain"
 )
 
-// The events of the /security namespace that are sent without a stream to keep them.
+// The events of the /security namespace that are sent without a stream to keep them. None of them reaches the person in need: an officer whose
+// phone is held by somebody else must not show by it that an alarm goes on that was cancelled.
 const (
 	Namespace     = "/security"
 	CriticalAlert = "CRITICAL_ALERT" // of a press that no database knows yet; all others come by the streams
@@ -63,22 +64,23 @@ func news(streams []string) *grain.Broadcast {
 	return &grain.Broadcast{News: streams, Urgent: true}
 }
 
-// alert tells all of SECURITY and ADMIN of a press.
+// alert tells all of SECURITY and ADMIN of a press, but not who pressed.
 func alert(id nexus.IncidentID, p nexus.Press, at time.Time) *grain.Broadcast {
-	return urgent(CriticalAlert, criticalAlert{
+	return urgent(p.User, CriticalAlert, criticalAlert{
 		IncidentID: id, UserID: p.User, Location: p.Position, Timestamp: clock(at),
 		State: nexus.SOSRaised, Category: p.Category, Drill: p.Drill,
 	})
 }
 
-func urgent(name string, payload any) *grain.Broadcast {
-	return &grain.Broadcast{Topic: AlertsTopic, Namespace: Namespace, Event: name, Payload: encode(payload), Urgent: true}
+func urgent(raiser nexus.UserID, name string, payload any) *grain.Broadcast {
+	return &grain.Broadcast{Topic: AlertsTopic, Namespace: Namespace, Event: name, Payload: encode(payload), Urgent: true, Except: string(raiser)}
 }
 
 // located tells where the person is. The phone's own count keeps the order, for each fix may come by another node.
-func located(id nexus.IncidentID, f nexus.Fix) *grain.Broadcast {
+func located(id nexus.IncidentID, raiser nexus.UserID, f nexus.Fix) *grain.Broadcast {
 	return &grain.Broadcast{
 		Topic: Topic(id), Namespace: Namespace, Event: Location, Slot: "location:" + string(id), Seq: f.ClientSeq,
+		Except:  string(raiser),
 		Payload: encode(location{IncidentID: id, Lat: f.Lat, Lng: f.Lng, Accuracy: f.Accuracy, At: clock(f.At)}),
 	}
 }
@@ -107,16 +109,16 @@ func (c crier) tell(out Outcome) {
 	}
 	for _, e := range out.Events {
 		if reachedNobody(e.Kind, e.Data) {
-			c.alarm(out.State.ID, ReasonNobody)
+			c.alarm(out.State.ID, out.State.User, ReasonNobody)
 		}
 	}
 }
 
-// alarm says loudly that something is wrong with how an incident is handled.
-func (c crier) alarm(id nexus.IncidentID, reason string) {
+// alarm says loudly that something is wrong with how an incident is handled, to all but its raiser.
+func (c crier) alarm(id nexus.IncidentID, raiser nexus.UserID, reason string) {
 	c.log.Error("an SOS needs eyes", "incident", id, "reason", reason)
 	c.metrics.alarmed(reason)
-	c.bus.Publish(urgent(SafetyAlarm, safetyAlarm{id, reason}))
+	c.bus.Publish(urgent(raiser, SafetyAlarm, safetyAlarm{id, reason}))
 }
 
 // reachedNobody reports whether an event is a page that went to nobody on the campus. Contacts outside do not count: whether there

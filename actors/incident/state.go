@@ -97,12 +97,12 @@ type saying struct {
 	seq int64
 }
 
-// Fold returns the state after the events.
+// Fold returns the state after the events. With an error it is the state before the event that is to blame: whose incident it is, is known.
 func Fold(id nexus.IncidentID, user nexus.UserID, events []Event) (State, error) {
 	s := State{Incident: nexus.Incident{ID: id, User: user, Responders: []nexus.Responder{}}}
 	for _, e := range events {
 		if err := s.Apply(e); err != nil {
-			return State{}, err
+			return s, err
 		}
 	}
 	return s, nil

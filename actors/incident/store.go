@@ -34,7 +34,8 @@ type Store interface {
 	Say(ctx context.Context, id nexus.IncidentID, by nexus.UserID, w Words, check func(State) error) (int64, Outcome, error)
 	// Locate keeps fixes that were not kept before, and returns the state. check decides whether the sender may; its error keeps none.
 	Locate(ctx context.Context, id nexus.IncidentID, fixes []nexus.Fix, check func(State) error) (State, error)
-	// Look returns an incident as it stands, and the store's time. NotFound if there is none.
+	// Look returns an incident as it stands, and the store's time. NotFound if there is none. Of one whose history does not fold
+	// it returns with the error at least whose it is.
 	Look(ctx context.Context, id nexus.IncidentID) (State, time.Time, error)
 	// Open lists the incidents that are not closed, the oldest first.
 	Open(ctx context.Context) ([]nexus.IncidentID, error)

@@ -110,16 +110,16 @@ func (w *Watch) advance(ctx context.Context, id nexus.IncidentID) error {
 	case nexus.CodeOf(err) == nexus.Unavailable:
 		return err
 	case err != nil:
-		w.stuck(id, err)
+		w.stuck(ctx, id, err)
 	case len(out.Events) > 0:
 		w.desk.stored(out)
-		w.desk.crier.alarm(id, ReasonOverdue)
+		w.desk.crier.alarm(id, out.State.User, ReasonOverdue)
 	}
 	return nil
 }
 
 // stuck cries out for an incident that cannot be advanced, once a minute.
-func (w *Watch) stuck(id nexus.IncidentID, err error) {
+func (w *Watch) stuck(ctx context.Context, id nexus.IncidentID, err error) {
 	now := time.Now()
 	maps.DeleteFunc(w.cried, func(_ nexus.IncidentID, at time.Time) bool { return now.Sub(at) >= time.Minute })
 	if _, lately := w.cried[id]; lately {
@@ -127,5 +127,7 @@ func (w *Watch) stuck(id nexus.IncidentID, err error) {
 	}
 	w.cried[id] = now
 	w.desk.crier.log.Error("incident cannot be advanced", "incident", id, "err", err)
-	w.desk.crier.alarm(id, ReasonStuck)
+	// Who raised it is told even of one whose history cannot be read. If not even that is known, it must be cried out all the same.
+	state, _, _ := w.desk.store.Look(ctx, id)
+	w.desk.crier.alarm(id, state.User, ReasonStuck)
 }

@@ -71,7 +71,7 @@ func look(ctx context.Context, q *sqlcgen.Queries, id nexus.IncidentID) (inciden
 	}
 	s, err := fold(id, nexus.UserID(head.UserID), rows)
 	if err != nil {
-		return incident.State{}, time.Time{}, err
+		return s, time.Time{}, err
 	}
 	s.Last, err = fixOf(head.Location)
 	return s, head.At, err

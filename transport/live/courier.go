@@ -26,7 +26,7 @@ type Streams interface {
 }
 
 const (
-	// standingsAtOnce is how many readers one query places: a campus that comes back at once costs some 80 queries.
+	// standingsAtOnce is how many readers one query places, at most: a campus that comes back at once costs some 80 queries.
 	standingsAtOnce = 256
 	// streamsAtOnce is how many streams one query reads, and linesAtOnce how much of each.
 	streamsAtOnce = 128
@@ -49,6 +49,7 @@ const (
 // next. It never waits for a socket. What it holds is bounded by the number of sockets and their windows.
 type courier struct {
 	streams Streams
+	closed  func(*peer, nexus.IncidentID) // hears that a socket is told of an incident's end; it must not block
 	log     *slog.Logger
 	metrics *deliveryMetrics
 	ctx     context.Context
@@ -64,6 +65,7 @@ type courier struct {
 	// What follows belongs to the loop.
 	readers  map[*peer][]*reader
 	waiting  []*reader // whose standing is not known yet
+	crowd    int       // how many of them the next query places
 	byStream map[string]*stream
 	work     []*stream           // that have something to be read
 	breadth  int                 // how many of them the next query reads
@@ -85,12 +87,12 @@ type errand struct {
 
 func (e *errand) free(now time.Time) bool { return !e.under && !now.Before(e.rest) }
 
-func newCourier(s Streams, log *slog.Logger, m *deliveryMetrics) *courier {
+func newCourier(s Streams, closed func(*peer, nexus.IncidentID), log *slog.Logger, m *deliveryMetrics) *courier {
 	c := &courier{
-		streams: s, log: log, metrics: m,
+		streams: s, closed: closed, log: log, metrics: m,
 		ended: make(chan struct{}), kick: make(chan struct{}, 1),
 		readers:  make(map[*peer][]*reader),
-		byStream: make(map[string]*stream), early: make(map[string]struct{}), notes: newNotes(), breadth: streamsAtOnce,
+		byStream: make(map[string]*stream), early: make(map[string]struct{}), notes: newNotes(), crowd: standingsAtOnce, breadth: streamsAtOnce,
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	go c.run()
@@ -279,7 +281,7 @@ func (c *courier) place(now time.Time) {
 	if c.waiting = slices.DeleteFunc(c.waiting, func(r *reader) bool { return r.gone }); len(c.waiting) == 0 {
 		return
 	}
-	n := min(len(c.waiting), standingsAtOnce)
+	n := min(len(c.waiting), c.crowd)
 	batch := slices.Clone(c.waiting[:n])
 	c.waiting = c.waiting[n:]
 	asked := make([]nexus.Reader, 0, n)
@@ -294,9 +296,12 @@ func (c *courier) place(now time.Time) {
 		return err
 	}, func(err error) {
 		if err != nil {
-			c.waiting = append(batch, c.waiting...)
+			// As for read; and behind the others, or one that cannot be placed would be asked about for ever.
+			c.crowd = max(c.crowd/2, 1)
+			c.waiting = append(c.waiting, batch...)
 			return
 		}
+		c.crowd = min(c.crowd*2, standingsAtOnce)
 		at := make(map[nexus.Reader]nexus.Standing, len(found))
 		for _, s := range found {
 			at[s.Reader] = s
@@ -439,6 +444,9 @@ func (c *courier) hand(r *reader, lines []*line, all bool) {
 		now := time.Now()
 		c.notes.sent(l, now)
 		c.send(p, now)
+		if e := l.Event; l.Kind == nexus.DeliverEvent && e != nil && ends(*e) {
+			c.closed(r.peer, e.Incident)
+		}
 	}
 	if all {
 		r.next = max(r.next, r.stream.head+1) // lines may be gone that were older than anything is kept

@@ -306,6 +306,29 @@ func TestALostWordOfNewsCostsASecond(t *testing.T) {
 	})
 }
 
+// TestOneReaderThatCannotBePlacedKeepsNoOtherOut.
+func TestOneReaderThatCannotBePlacedKeepsNoOtherOut(t *testing.T) {
+	safely(t, func(s *safe) {
+		s.store.refuse = ravi
+		all := []*phone{s.phone(ravi, "l0", "")}
+		for i := range 20 {
+			user := fmt.Sprintf("01890a5d-ac96-774b-bcce-b30209%06d", i)
+			s.store.commit(user, 1)
+			all = append(all, s.phone(user, "l1", ""))
+		}
+		for _, p := range all[1:] {
+			p.take(1)
+		}
+		all[0].quiet()
+		s.store.mu.Lock()
+		s.store.refuse = ""
+		s.store.mu.Unlock()
+		s.pass(courierRest)
+		s.publish(ravi, 1)
+		all[0].take(1)
+	})
+}
+
 // TestNewsBetweenPlaceAndBeginIsNotLost: a line that is committed while a reader is placed is seen with its word of news.
 func TestNewsBetweenPlaceAndBeginIsNotLost(t *testing.T) {
 	safely(t, func(s *safe) {

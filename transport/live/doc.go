@@ -3,7 +3,7 @@
 //	client --CONNECT auth--> namespace --token--> peer --attach--> session grain
 //	hall grain --Broadcast--> bus --> Hub --topic--> every peer that listens
 //	session grain --Close--> Hub --> peer
-//	phone --SOS_RAISE--> /security --> Desk                       its own bucket, which nothing else uses up
+//	phone --SOS_RAISE--> /security --> Desk                       its own bucket and lane: it waits for nothing else of its connection
 //	streams of class A --news, or a look each second--> courier --Call, urgent--> socket --ack--> cursor of the device
 //
 // A peer is one socket in one namespace: who it is, what it listens to, and when its token runs out. The Hub is the

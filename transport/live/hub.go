@@ -50,7 +50,7 @@ func newHub(cfg Config, m *metrics) (*Hub, error) {
 	}
 	h.keeper = newKeeper(h.keep)
 	if cfg.Safety != nil {
-		h.courier = newCourier(cfg.Safety.Streams, cfg.Log, m.delivery)
+		h.courier = newCourier(cfg.Safety.Streams, h.incidentClosed, cfg.Log, m.delivery)
 	}
 	return h, nil
 }
@@ -80,6 +80,8 @@ func (h *Hub) receive(c actor.Context) {
 		}
 	case *watch:
 		c.Watch(m.session)
+	case *closed:
+		h.stopListening(m.peer, incidentTopics+string(m.incident))
 	case *actor.Terminated:
 		h.lost(m.Who)
 	}

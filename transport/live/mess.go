@@ -33,11 +33,11 @@ func (m *messNamespace) joined(ctx context.Context, p *peer) error {
 
 // subscribe replaces the halls that a client hears: subscribe {halls: [id or "*"]}, answered with {snapshots}:
 // the last CROWD_UPDATE of each, as far as this node has heard one. Ids may be in any case, as over HTTP.
-func (m *messNamespace) subscribe(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+func (m *messNamespace) subscribe(ctx context.Context, p *peer, e socketio.Event) (any, error) {
 	var in struct {
 		Halls []string `json:"halls"`
 	}
-	if err := args.Decode(0, &in); err != nil || in.Halls == nil {
+	if err := e.Args.Decode(0, &in); err != nil || in.Halls == nil {
 		return nil, nexus.InvalidField("halls", `must be a list of hall ids, or of "*" for all`)
 	}
 	if len(in.Halls) > maxTopics {

@@ -155,6 +155,7 @@ func TestABroadcastIsEncodedOnce(t *testing.T) {
 			}
 			enginetest.Poll(e.Engine(), "POST", open.SID, "40/mess,")
 		}
+		synctest.Wait()
 		if all := cost(); all > alone+10 {
 			e.Errorf("%v allocations for nobody, %v for 200 sockets", alone, all)
 		}

@@ -39,6 +39,9 @@ type peer struct {
 	check   *time.Timer // of the next look at login and session
 	ended   bool
 
+	pressed  time.Time               // when the last press of the button came
+	withdraw context.CancelCauseFunc // ends the cancel that is under way; nil while there is none
+
 	// What follows belongs to the Hub, under its lock.
 	session *actor.PID          // the activation attached to; nil while there is none
 	topics  map[string]struct{} // that it listens to
@@ -48,6 +51,9 @@ type peer struct {
 type offsets struct{ own, campus *int64 }
 
 func (p *peer) anonymous() bool { return p.who().User == "" }
+
+// mayHear reports whether a peer is not of the user who must not hear something.
+func (p *peer) mayHear(except nexus.UserID) bool { return except == "" || p.who().User != except }
 
 func (p *peer) who() nexus.Caller {
 	p.mu.Lock()
@@ -151,11 +157,11 @@ func refused(err error) bool { return nexus.CodeOf(err) == nexus.Unauthenticated
 func over(expires time.Time) bool { return !time.Now().Before(expires) }
 
 // refresh takes a new token for a live socket: auth:refresh {token}, answered with {expiresAt}.
-func (s *Server) refresh(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+func (s *Server) refresh(ctx context.Context, p *peer, e socketio.Event) (any, error) {
 	var in struct {
 		Token string `json:"token"`
 	}
-	if err := args.Decode(0, &in); err != nil || in.Token == "" {
+	if err := e.Args.Decode(0, &in); err != nil || in.Token == "" {
 		return nil, nexus.InvalidField("token", "must be an access token")
 	}
 	caller, expires, err := s.auth.Verify(ctx, in.Token)

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,6 +60,7 @@ type streams struct {
 	slow      time.Duration // how long it takes
 	placed    []int         // readers of each query for standings
 	reads     int           // queries for lines
+	refuse    string        // the stream whose reader cannot be placed
 	notes     int
 	mostMarks int
 }
@@ -93,6 +95,9 @@ func (s *streams) Standings(ctx context.Context, readers []nexus.Reader) (found 
 		return nil, err
 	}
 	s.placed = append(s.placed, len(readers))
+	if slices.ContainsFunc(readers, func(r nexus.Reader) bool { return r.Stream == s.refuse }) {
+		return nil, errAway
+	}
 	for _, r := range readers {
 		found = append(found, nexus.Standing{Reader: r, Cursor: s.cursors[r], Last: int64(len(s.lines[r.Stream]))})
 	}
@@ -299,6 +304,15 @@ type desk struct {
 	err   error
 	press nexus.Press
 	fixes []nexus.Fix
+	slow  func(ctx context.Context, what string) error // what happens first, if set; what is cancel, locate or pin
+}
+
+// wait is what happens before an answer.
+func (d *desk) wait(ctx context.Context, what string) error {
+	if d.slow == nil {
+		return nil
+	}
+	return d.slow(ctx, what)
 }
 
 func (d *desk) say(format string, args ...any) error {
@@ -328,7 +342,10 @@ func (d *desk) Act(_ context.Context, by nexus.Caller, id nexus.IncidentID, to n
 	return 7, d.say("act %s %s %s %s", by.User, id, to, note)
 }
 
-func (d *desk) Cancel(_ context.Context, by nexus.Caller, id nexus.IncidentID, duress bool) (nexus.SOSState, error) {
+func (d *desk) Cancel(ctx context.Context, by nexus.Caller, id nexus.IncidentID, duress bool) (nexus.SOSState, error) {
+	if err := d.wait(ctx, "cancel"); err != nil {
+		return "", err
+	}
 	return nexus.SOSCancelled, d.say("cancel %s %s %v", by.User, id, duress)
 }
 
@@ -336,7 +353,10 @@ func (d *desk) Say(_ context.Context, by nexus.Caller, id nexus.IncidentID, msg,
 	return 8, d.say("say %s %s %s %s", by.User, id, msg, body)
 }
 
-func (d *desk) Locate(_ context.Context, by nexus.Caller, id nexus.IncidentID, fixes []nexus.Fix) error {
+func (d *desk) Locate(ctx context.Context, by nexus.Caller, id nexus.IncidentID, fixes []nexus.Fix) error {
+	if err := d.wait(ctx, "locate"); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	d.fixes = append(d.fixes, fixes...)
 	d.mu.Unlock()
@@ -344,7 +364,10 @@ func (d *desk) Locate(_ context.Context, by nexus.Caller, id nexus.IncidentID, f
 }
 
 // CheckPin knows 1234, and 4321 under duress.
-func (d *desk) CheckPin(_ context.Context, _ nexus.UserID, pin string) (bool, error) {
+func (d *desk) CheckPin(ctx context.Context, _ nexus.UserID, pin string) (bool, error) {
+	if err := d.wait(ctx, "pin"); err != nil {
+		return false, err
+	}
 	if pin != "" && pin != "1234" && pin != "4321" {
 		return false, nexus.Errorf(nexus.Forbidden, "the PIN is wrong")
 	}
@@ -354,7 +377,8 @@ func (d *desk) CheckPin(_ context.Context, _ nexus.UserID, pin string) (bool, er
 // incidents knows open ones, whose raiser and responders may see them, and officers.
 type incidents struct {
 	open   map[nexus.IncidentID]nexus.Incident
-	events int // of each
+	events int    // of each
+	last   string // the kind of the last one, PAGED if not set
 }
 
 func (x *incidents) Incident(_ context.Context, by nexus.Caller, id nexus.IncidentID) (nexus.Incident, error) {
@@ -371,7 +395,11 @@ func (x *incidents) Events(ctx context.Context, by nexus.Caller, id nexus.Incide
 		return nil, err
 	}
 	for seq := after + 1; seq <= int64(x.events) && len(found) < min(most, 200); seq++ { // no more, like the true store
-		found = append(found, nexus.SOSEvent{Incident: id, Seq: seq, Kind: "PAGED", Data: json.RawMessage(`{}`)})
+		e := nexus.SOSEvent{Incident: id, Seq: seq, Kind: "PAGED", Data: json.RawMessage(`{}`)}
+		if seq == int64(x.events) {
+			e.Kind = cmp.Or(x.last, e.Kind)
+		}
+		found = append(found, e)
 	}
 	return found, nil
 }

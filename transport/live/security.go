@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -43,7 +44,7 @@ const (
 	maxSyncedEvents = 1000
 	// eventsAtOnce is how many the store is asked for at a time; it gives no more.
 	eventsAtOnce = 200
-	// sideWait bounds what is not an alarm: a press behind it on the same connection waits for it.
+	// sideWait bounds what is not an alarm: whatever is behind it on the same connection waits for it, a cancel too, though no press.
 	sideWait = 1500 * time.Millisecond
 )
 
@@ -113,20 +114,20 @@ func securityOf(s *Safety, hub *Hub) *namespace {
 
 // limited holds an event to a rate for each person, over all of their sockets.
 func (s *security) limited(bucket string, r limit.Rule, h handler) handler {
-	return func(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	return func(ctx context.Context, p *peer, e socketio.Event) (any, error) {
 		if err := s.Limiter.Allow(ctx, bucket+string(p.who().User), r).Err(); err != nil {
 			return nil, err
 		}
-		return h(ctx, p, args)
+		return h(ctx, p, e)
 	}
 }
 
 // aside bounds what is not an alarm.
 func aside(h handler) handler {
-	return func(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+	return func(ctx context.Context, p *peer, e socketio.Event) (any, error) {
 		ctx, cancel := context.WithTimeout(ctx, sideWait)
 		defer cancel()
-		return h(ctx, p, args)
+		return h(ctx, p, e)
 	}
 }
 
@@ -157,8 +158,8 @@ func only(args socketio.Args) (*form, error) {
 var categories = regexp.MustCompile(`^[a-z0-9_-]*$`)
 
 // raise takes a press of the button.
-func (s *security) raise(ctx context.Context, p *peer, args socketio.Args) (any, error) {
-	f, err := only(args)
+func (s *security) raise(ctx context.Context, p *peer, e socketio.Event) (any, error) {
+	f, err := only(e.Args)
 	if err != nil {
 		return nil, err
 	}
@@ -178,12 +179,13 @@ func (s *security) raise(ctx context.Context, p *peer, args socketio.Args) (any,
 	if err := f.err(); err != nil {
 		return nil, err
 	}
+	p.press(e.At)
 	return s.Desk.Raise(ctx, by, press)
 }
 
 // takeBack takes as long, and says the same, whichever of the two numbers it gets.
-func (s *security) takeBack(ctx context.Context, p *peer, args socketio.Args) (any, error) {
-	f, err := only(args)
+func (s *security) takeBack(ctx context.Context, p *peer, e socketio.Event) (any, error) {
+	f, err := only(e.Args)
 	if err != nil {
 		return nil, err
 	}
@@ -191,20 +193,63 @@ func (s *security) takeBack(ctx context.Context, p *peer, args socketio.Args) (a
 	if err := f.err(); err != nil {
 		return nil, err
 	}
+	ctx, done := p.takingBack(ctx, e.At)
+	defer done()
 	by := p.who()
 	duress, err := s.Pins.CheckPin(ctx, by.User, pin)
-	if err != nil {
+	if err = cmp.Or(pressedAgain(ctx), err); err != nil {
 		return nil, err
 	}
 	state, err := s.Desk.Cancel(ctx, by, nexus.IncidentID(id), duress)
+	if err != nil {
+		return nil, cmp.Or(pressedAgain(ctx), err)
+	}
 	return struct {
 		State nexus.SOSState `json:"state"`
-	}{state}, err
+	}{state}, nil
+}
+
+var errPressedAgain = nexus.Errorf(nexus.Conflict, "you have pressed again meanwhile")
+
+// pressedAgain is the error of a cancel that a press has overtaken.
+func pressedAgain(ctx context.Context) error {
+	if err := context.Cause(ctx); errors.Is(err, errPressedAgain) {
+		return err
+	}
+	return nil
+}
+
+// press notes that a press came: a cancel that was sent before it, and is still on its way, counts no more. For a press overtakes what waits
+// for the check of a PIN, and would join the very alarm that is then taken back.
+func (p *peer) press(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pressed = at
+	if p.withdraw != nil {
+		p.withdraw(errPressedAgain)
+	}
+}
+
+// takingBack returns the context of a cancel that came at a time. done ends it.
+func (p *peer) takingBack(ctx context.Context, at time.Time) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pressed.After(at) {
+		cancel(errPressedAgain)
+	}
+	p.withdraw = cancel
+	return ctx, func() {
+		p.mu.Lock()
+		p.withdraw = nil
+		p.mu.Unlock()
+		cancel(nil)
+	}
 }
 
 // locate takes one fix, or a list of those that the phone took while it was offline.
-func (s *security) locate(ctx context.Context, p *peer, args socketio.Args) (any, error) {
-	fixes, err := readFixes(args)
+func (s *security) locate(ctx context.Context, p *peer, e socketio.Event) (any, error) {
+	fixes, err := readFixes(e.Args)
 	if err != nil {
 		return nil, err
 	}
@@ -276,8 +321,8 @@ type seqAnswer struct {
 }
 
 // say adds a message.
-func (s *security) say(ctx context.Context, p *peer, args socketio.Args) (any, error) {
-	f, err := only(args)
+func (s *security) say(ctx context.Context, p *peer, e socketio.Event) (any, error) {
+	f, err := only(e.Args)
 	if err != nil {
 		return nil, err
 	}
@@ -292,12 +337,12 @@ func (s *security) say(ctx context.Context, p *peer, args socketio.Args) (any, e
 }
 
 // act takes what an officer says of their way to the place.
-func (s *security) act(ctx context.Context, p *peer, args socketio.Args) (any, error) {
+func (s *security) act(ctx context.Context, p *peer, e socketio.Event) (any, error) {
 	by := p.who()
 	if !by.Has(nexus.Security) {
 		return nil, nexus.Errorf(nexus.Forbidden, "for security alone")
 	}
-	f, err := only(args)
+	f, err := only(e.Args)
 	if err != nil {
 		return nil, err
 	}
@@ -319,26 +364,20 @@ type synced struct {
 }
 
 // sync answers with what happened in incidents after what the client has seen, by incident and in order, and lets a responder hear
-// where the person is. An incident that the caller may not see is passed over.
-func (s *security) sync(ctx context.Context, p *peer, args socketio.Args) (any, error) {
-	since, err := readSync(args)
+// where the person is until the incident is closed. An incident that the caller may not see is passed over.
+func (s *security) sync(ctx context.Context, p *peer, e socketio.Event) (any, error) {
+	since, err := readSync(e.Args)
 	if err != nil {
 		return nil, err
 	}
 	by, answer := p.who(), synced{Events: []eventShown{}}
-	var topics []string
 	for _, id := range slices.Sorted(maps.Keys(since)) {
-		if !officer(by) { // they hear of every incident anyway
-			i, err := s.Incidents.Incident(ctx, by, id)
-			if nexus.CodeOf(err) == nexus.NotFound {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			if i.User != by.User && !i.State.Closed() {
-				topics = append(topics, incidentTopics+string(id))
-			}
+		err := s.follow(ctx, p, id)
+		if nexus.CodeOf(err) == nexus.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
 		}
 		room := maxSyncedEvents - len(answer.Events)
 		events, err := s.eventsAfter(ctx, by, id, since[id], room+1)
@@ -348,6 +387,9 @@ func (s *security) sync(ctx context.Context, p *peer, args socketio.Args) (any, 
 		if err != nil {
 			return nil, err
 		}
+		if slices.ContainsFunc(events, ends) { // while this was about to listen, so that the courier's word of it may have come before
+			s.hub.stopListening(p, incidentTopics+string(id))
+		}
 		for _, e := range events[:min(len(events), room)] {
 			answer.Events = append(answer.Events, showEvent(e))
 		}
@@ -355,11 +397,31 @@ func (s *security) sync(ctx context.Context, p *peer, args socketio.Args) (any, 
 			break
 		}
 	}
-	if err := s.hub.alsoListen(p, topics); err != nil {
-		return nil, err
-	}
 	return wire.View(answer), nil
 }
+
+// follow lets a responder hear where the person is. Officers hear of every incident anyway.
+func (s *security) follow(ctx context.Context, p *peer, id nexus.IncidentID) error {
+	by := p.who()
+	if officer(by) {
+		return nil
+	}
+	i, err := s.Incidents.Incident(ctx, by, id)
+	switch topic := incidentTopics + string(id); {
+	case err != nil:
+		return err
+	case i.User == by.User:
+		return nil
+	case i.State.Closed():
+		s.hub.stopListening(p, topic)
+		return nil
+	default:
+		return s.hub.alsoListen(p, topic)
+	}
+}
+
+// ends reports whether an event is the end of its incident.
+func ends(e nexus.SOSEvent) bool { return nexus.SOSState(e.Kind).Closed() }
 
 // eventsAfter reads an incident's events after a seq, in order, n at most.
 func (s *security) eventsAfter(ctx context.Context, by nexus.Caller, id nexus.IncidentID, after int64, n int) (all []nexus.SOSEvent, err error) {
@@ -408,16 +470,36 @@ func readSync(args socketio.Args) (map[nexus.IncidentID]int64, error) {
 }
 
 // alsoListen adds to what a peer listens to.
-func (h *Hub) alsoListen(p *peer, topics []string) error {
-	if len(topics) == 0 {
-		return nil
-	}
+func (h *Hub) alsoListen(p *peer, topic string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	topics = slices.AppendSeq(topics, maps.Keys(p.topics))
+	topics := slices.AppendSeq([]string{topic}, maps.Keys(p.topics))
 	slices.Sort(topics)
 	_, err := h.listen(p, slices.Compact(topics))
 	return err
+}
+
+// stopListening takes one topic away from what a peer listens to.
+func (h *Hub) stopListening(p *peer, topic string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, listens := p.topics[topic]; listens {
+		delete(p.topics, topic)
+		take(h.topics, topic, p)
+	}
+}
+
+// closed tells the hub's actor that a peer hears of an incident's end: what it was told of the place is over.
+type closed struct {
+	peer     *peer
+	incident nexus.IncidentID
+}
+
+// incidentClosed is the courier's word for it. Officers listen to no incident by itself.
+func (h *Hub) incidentClosed(p *peer, id nexus.IncidentID) {
+	if !officer(p.who()) {
+		h.system.Root.Send(h.pid, &closed{p, id})
+	}
 }
 
 // forgetIncidents drops the newest broadcasts of incidents that are no news any more: halls stay, incidents come and go. It needs

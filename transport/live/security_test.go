@@ -285,6 +285,74 @@ func TestWhoHearsWherePeopleAre(t *testing.T) {
 	})
 }
 
+// TestAnOfficerInNeedHearsNothingOfTheOwnAlarm, also not by a socket that comes right after: whoever holds that phone must not learn that an
+// alarm goes on that was cancelled.
+func TestAnOfficerInNeedHearsNothingOfTheOwnAlarm(t *testing.T) {
+	safely(t, func(s *safe) {
+		raiser, colleague := s.phone(asha, "l1", "", nexus.Security), s.phone(guardID, "l2", "", nexus.Security)
+		topic := incidentTopics + fire
+		for _, b := range []*grain.Broadcast{
+			{Topic: "safety/alerts", Event: "SAFETY_ALARM", Payload: []byte(`1`), Urgent: true},
+			{Topic: topic, Event: "LOCATION", Slot: topic, Payload: []byte(`2`)},
+		} {
+			b.Namespace, b.Except = securityNamespace, asha
+			s.Broadcast(b)
+			synctest.Wait()
+		}
+		last := `42/security,["LOCATION",2]`
+		colleague.Expect(`42/security,["SAFETY_ALARM",1]`, last)
+		raiser.quiet()
+		s.phone(asha, "l1", "", nexus.Security).quiet()
+		s.phone(guardID, "l2", "", nexus.Security).Expect(last)
+		s.Broadcast(&grain.Broadcast{Topic: "safety/alerts", Namespace: securityNamespace, Event: "SAFETY_ALARM", Payload: []byte(`3`), Except: guardID})
+		raiser.Expect(`42/security,["SAFETY_ALARM",3]`) // of somebody else's
+	})
+}
+
+// TestAResponderStopsListeningWhenItIsOver: by the line that says so, by the answer to a SYNC that it came before, or by the next SYNC.
+func TestAResponderStopsListeningWhenItIsOver(t *testing.T) {
+	over := func(s *safe) {
+		i := s.incidents.open[fire]
+		i.State = nexus.SOSResolved
+		s.incidents.open[fire] = i
+	}
+	for name, end := range map[string]func(s *safe, sync func()){
+		"by a line": func(s *safe, sync func()) {
+			sync()
+			s.store.commit(ravi, 1)
+			s.store.lines[ravi][0].Event.Kind = "RESOLVED"
+			s.publish(ravi, 0)
+		},
+		"while it syncs": func(s *safe, sync func()) {
+			s.incidents.last = "FALSE_ALARM"
+			sync()
+		},
+		"by the next sync": func(s *safe, sync func()) {
+			sync()
+			over(s)
+			sync()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			safely(t, func(s *safe) {
+				s.incidents.events = 2
+				for _, id := range []nexus.IncidentID{fire, flood} {
+					s.incidents.open[id] = nexus.Incident{ID: id, User: asha, State: nexus.SOSRaised, Responders: []nexus.Responder{{User: ravi}}}
+				}
+				p := s.phone(ravi, "l1", "")
+				p.ask(`["SYNC",{"incidents":{"` + flood + `":0}}]`)
+				end(s, func() { p.ask(`["SYNC",{"incidents":{"` + fire + `":0}}]`) })
+				synctest.Wait()
+				s.hub.mu.RLock()
+				defer s.hub.mu.RUnlock()
+				if _, still := s.hub.topics[incidentTopics+fire]; still || len(s.hub.topics) != 1 {
+					s.Errorf("topics: %v", s.hub.topics)
+				}
+			})
+		})
+	}
+}
+
 // TestAnAlarmThatIsNotStoredReachesOfficersOnce, past what waits, though it is of two topics that they hear.
 func TestAnAlarmThatIsNotStoredReachesOfficersOnce(t *testing.T) {
 	safely(t, func(s *safe) {

@@ -73,7 +73,7 @@ func New(cfg Config) (*Server, error) {
 		if m.delivery, err = newDeliveryMetrics(cfg.Registry); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
-		cfg.Limits.Apart = []string{sosRaise, sosCancel}
+		cfg.Limits.Apart, cfg.Limits.Ahead = []string{sosRaise, sosCancel}, []string{sosRaise}
 		cfg.Limits.MaxPendingAcks = max(cfg.Limits.MaxPendingAcks, socketAcks)
 	}
 	io, err := socketio.NewServer(cfg.Limits, cfg.Engine)
@@ -114,10 +114,10 @@ func (s *Server) Close(ctx context.Context) (err error) {
 }
 
 // handler handles one event of an admitted peer. What it returns answers the client's callback, if there is one.
-type handler func(ctx context.Context, p *peer, args socketio.Args) (any, error)
+type handler func(ctx context.Context, p *peer, e socketio.Event) (any, error)
 
 // ignored accepts an event and does nothing: the server alone decides what a socket hears.
-func ignored(context.Context, *peer, socketio.Args) (any, error) { return struct{}{}, nil }
+func ignored(context.Context, *peer, socketio.Event) (any, error) { return struct{}{}, nil }
 
 // namespace is a socketio.Namespace whose sockets are peers.
 type namespace struct {
@@ -213,11 +213,11 @@ func (n *namespace) Event(s *socketio.Socket, e socketio.Event) {
 	}
 	known := handle != nil
 	if !known {
-		handle = func(context.Context, *peer, socketio.Args) (any, error) {
+		handle = func(context.Context, *peer, socketio.Event) (any, error) {
 			return nil, nexus.Errorf(nexus.NotFound, "no such event")
 		}
 	}
-	answer, err := handle(ctx, p, e.Args)
+	answer, err := handle(ctx, p, e)
 	n.server.metrics.event(n.name, e.Name, known, err)
 	if e.Ack == nil {
 		return

@@ -29,6 +29,7 @@ type newest struct {
 	payload json.RawMessage
 	message engineio.Message
 	slot    string
+	except  nexus.UserID // who must not hear it
 	seq     int64
 	at      time.Time
 }
@@ -42,9 +43,10 @@ func (h *Hub) fanOut(b *grain.Broadcast) {
 		h.log.Error("encode broadcast", "event", b.GetEvent(), "err", err)
 		return
 	}
+	except := nexus.UserID(b.GetExcept())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if b.GetSlot() != "" && !h.renew(b.GetTopic(), newest{payload, m, b.GetSlot(), b.GetSeq(), time.Now()}) {
+	if b.GetSlot() != "" && !h.renew(b.GetTopic(), newest{payload, m, b.GetSlot(), except, b.GetSeq(), time.Now()}) {
 		h.metrics.late.Inc() // of an owner that was replaced, or that took another way
 		return
 	}
@@ -54,7 +56,7 @@ func (h *Hub) fanOut(b *grain.Broadcast) {
 	sent := 0
 	for _, topic := range []string{b.GetTopic(), family(b.GetTopic())} {
 		for p := range h.topics[topic] {
-			if deliver(p.socket, b.GetSlot(), b.GetUrgent(), m) {
+			if p.mayHear(except) && deliver(p.socket, b.GetSlot(), b.GetUrgent(), m) {
 				sent++
 			}
 		}
@@ -126,7 +128,7 @@ func (h *Hub) listen(p *peer, topics []string) (latest []newest, err error) {
 		put(h.topics, t, p)
 		latest = append(latest, h.newest(t)...)
 	}
-	return latest, nil
+	return slices.DeleteFunc(latest, func(n newest) bool { return !p.mayHear(n.except) }), nil
 }
 
 // newest returns the newest broadcast of a topic, or those of a family in order of topic.

@@ -71,8 +71,8 @@ func (s *Socket) call(c Call, done func(Args, error)) uint64 {
 	return id
 }
 
-// EmitWithAck emits an event and waits for the client's acknowledgement, until ctx ends or DefaultCallTimeout has passed. It must not be
-// called from a method of Namespace: the answer would wait for that method to return. Use Call there.
+// EmitWithAck emits an event and waits for the client's acknowledgement, until ctx ends or DefaultCallTimeout has passed. Methods of
+// Namespace better use Call: the connection's next packet waits for them.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	type outcome struct {
 		args Args

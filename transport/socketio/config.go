@@ -20,6 +20,10 @@ type Config struct {
 	// Apart are events with a bucket of their own, as large: whatever else a client sent too much of, they still come through. Their
 	// acknowledgements are urgent.
 	Apart []string
+
+	// Ahead are events that wait for no other packet of their connection, once their socket is connected: whatever a client asked for
+	// before, and however long it takes. They must bear being handled before what was sent before them.
+	Ahead []string
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ type conn struct {
 	session *engineio.Session
 	timer   *time.Timer // closes the connection unless a namespace is connected in time
 
-	// These belong to the session's turn.
+	// These belong to the session's turn: packets come one at a time, whatever becomes of them then.
 	events  bucket
 	apart   bucket  // of the events in Config.Apart, when events is empty
 	partial *Packet // a binary packet that lacks attachments
@@ -26,6 +27,9 @@ type conn struct {
 	late    *time.Timer // closes the connection unless the attachments come in time
 
 	mu      sync.Mutex
+	ahead   lane               // of the events in Config.Ahead
+	rest    lane               // of all other packets
+	until   time.Time          // when the rest is no longer begun; zero until the connection ends
 	sockets map[string]*Socket // by namespace, admitted or about to be
 	left    map[string]bool    // namespaces that the server disconnected: packets may still be under way
 }
@@ -46,7 +50,8 @@ func (c *conn) Receive(data []byte, binary bool) {
 		return
 	}
 	// Before anything is computed for it, and whatever it is: an answer that nobody waits for costs as much as an event.
-	if now := time.Now(); !binary && !c.events.take(now) && !c.spared(data, now) {
+	now := time.Now()
+	if !binary && !c.events.take(now) && !c.spared(data, now) {
 		c.session.Close(TooManyEvents)
 		return
 	}
@@ -59,8 +64,9 @@ func (c *conn) Receive(data []byte, binary bool) {
 		if len(c.parts) == c.partial.Attachments {
 			p, parts := *c.partial, c.parts
 			c.late.Stop()
+			size := c.size
 			c.partial, c.parts, c.size = nil, nil, 0
-			c.dispatch(p, parts)
+			c.assign(p, parts, size, now)
 		}
 		return
 	}
@@ -75,7 +81,7 @@ func (c *conn) Receive(data []byte, binary bool) {
 		c.late = time.AfterFunc(c.srv.cfg.PacketTimeout, func() { c.session.Close(UnfinishedPacket) })
 	default:
 		c.size = 0
-		c.dispatch(p, nil)
+		c.assign(p, nil, len(data), now)
 	}
 }
 
@@ -92,8 +98,50 @@ func (c *conn) spared(data []byte, now time.Time) bool {
 	return err == nil && slices.Contains(c.srv.cfg.Apart, name) && c.apart.take(now)
 }
 
-// dispatch handles a whole packet.
-func (c *conn) dispatch(p Packet, attachments [][]byte) {
+// assign finds out what a whole packet waits for. An answer waits for nothing, or a slow event would keep it from the call that it
+// belongs to.
+func (c *conn) assign(p Packet, attachments [][]byte, size int, now time.Time) {
+	l, last := &c.rest, false
+	switch p.Type {
+	case TypeAck, TypeBinaryAck:
+		if s, _ := c.socket(p.Namespace); s != nil {
+			c.settle(s, p, attachments)
+			return
+		}
+	case TypeEvent, TypeBinaryEvent:
+		if len(c.srv.cfg.Ahead) > 0 && c.connected(p.Namespace) {
+			if name, err := eventName(p.Data); err == nil && slices.Contains(c.srv.cfg.Ahead, name) {
+				l, last = &c.ahead, true
+			}
+		}
+	}
+	c.handle(l, job{do: func() { c.dispatch(p, attachments, now) }, bytes: size, last: last})
+}
+
+// settle takes the client's answer to a call.
+func (c *conn) settle(s *Socket, p Packet, attachments [][]byte) {
+	args, err := parseArgs(p.Data, attachments)
+	switch {
+	case err != nil:
+		c.session.Close(InvalidPacket)
+	case s.settle(p.ID, args, nil):
+		c.events.give() // we asked for it
+	}
+}
+
+// connected reports whether a namespace's CONNECT has been answered.
+func (c *conn) connected(namespace string) bool {
+	s, _ := c.socket(namespace)
+	if s == nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == connected
+}
+
+// dispatch handles a packet that came at a time.
+func (c *conn) dispatch(p Packet, attachments [][]byte, at time.Time) {
 	if p.Type == TypeConnect {
 		c.connect(p)
 		return
@@ -103,20 +151,16 @@ func (c *conn) dispatch(p Packet, attachments [][]byte) {
 	case left:
 	case s == nil || p.Type == TypeConnectError:
 		c.session.Close(InvalidState)
+	case p.Type == TypeAck || p.Type == TypeBinaryAck: // of a socket before this one
 	case p.Type == TypeDisconnect:
 		s.leave(ClientDisconnect, false)
 	default:
 		args, err := parseArgs(p.Data, attachments)
-		switch {
-		case err != nil:
+		if err != nil {
 			c.session.Close(InvalidPacket)
-		case p.Type == TypeAck || p.Type == TypeBinaryAck:
-			if s.settle(p.ID, args, nil) {
-				c.events.give() // we asked for it
-			}
-		default:
-			s.event(p, args)
+			return
 		}
+		s.event(p, args, at)
 	}
 }
 
@@ -193,7 +237,7 @@ func (c *conn) remove(s *Socket, byServer bool) bool {
 	return true
 }
 
-// Closed ends all sockets with the connection.
+// Closed ends all sockets with the connection, when what came before its end is handled.
 func (c *conn) Closed(reason Reason) {
 	c.timer.Stop()
 	if c.partial != nil {
@@ -201,7 +245,15 @@ func (c *conn) Closed(reason Reason) {
 	}
 	c.partial, c.parts = nil, nil
 	c.mu.Lock()
-	sockets := c.sockets
+	c.until = time.Now().Add(lastWork)
+	sockets := slices.Collect(maps.Values(c.sockets))
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.gone()
+	}
+	c.mu.Lock()
+	c.finish()
+	sockets = slices.Collect(maps.Values(c.sockets))
 	c.sockets = nil
 	c.mu.Unlock()
 	for _, s := range sockets {

@@ -6,19 +6,21 @@ import (
 	"maps"
 	"strings"
 	"sync"
+	"time"
 
 	"nexus/transport/engineio"
 )
 
 // Namespace is what the upper layer does for one namespace. Calls for the sockets of one connection never overlap and their order is the
-// client's; while a call runs, the connection's next packet waits. Calls for different connections do overlap.
+// client's; while a call runs, the connection's next packet waits. Calls for different connections do overlap. The events in
+// Config.Ahead are apart: they wait for each other, but for nothing else, and overlap with any call.
 type Namespace interface {
 	// Connect admits a socket, or refuses it: a *ConnectError is shown to the client, any other error only as "internal
 	// error". auth is a JSON object, {} when the client sent none. Messages pushed meanwhile follow the answer.
 	Connect(s *Socket, auth json.RawMessage) error
 	// Event handles one event.
 	Event(s *Socket, e Event)
-	// Disconnect is called once for every socket that Connect admitted, after its last Event.
+	// Disconnect is called once for every socket that Connect admitted, after its last Event but for those in Config.Ahead.
 	Disconnect(s *Socket, reason Reason)
 }
 
@@ -26,6 +28,7 @@ type Namespace interface {
 type Event struct {
 	Name string
 	Args Args
+	At   time.Time // when it came
 	// Ack answers the event, nil if the client wants no answer. It may be called later and from any goroutine; only the first call
 	// counts.
 	Ack func(args ...any) error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"nexus/transport/engineio"
 )
@@ -143,7 +144,7 @@ func (s *Socket) leave(reason Reason, byServer bool) {
 	}
 	if s.conn.remove(s, byServer) {
 		s.gone()
-		s.conn.session.Later(func() { s.ended(reason) })
+		s.conn.later(func() { s.ended(reason) })
 	}
 }
 
@@ -194,7 +195,7 @@ func (s *Socket) gone() {
 	}
 }
 
-// ended tells the namespace, in the session's turn.
+// ended tells the namespace, after the last event but one of Config.Ahead.
 func (s *Socket) ended(reason Reason) {
 	s.mu.Lock()
 	admitted := s.admitted
@@ -205,12 +206,12 @@ func (s *Socket) ended(reason Reason) {
 }
 
 // event hands an event to the namespace.
-func (s *Socket) event(p Packet, args Args) {
+func (s *Socket) event(p Packet, args Args, at time.Time) {
 	name, err := eventName(p.Data)
 	if err != nil {
 		panic(err) // Decode has checked it
 	}
-	e := Event{Name: name, Args: Args{Raw: args.Raw[1:], Attachments: args.Attachments}}
+	e := Event{Name: name, Args: Args{Raw: args.Raw[1:], Attachments: args.Attachments}, At: at}
 	if p.HasID {
 		e.Ack = s.acker(p.ID, slices.Contains(s.conn.srv.cfg.Apart, name))
 	}
