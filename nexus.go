@@ -106,6 +106,7 @@ func Scopes() []Scope { return []Scope{ScopeCheckins, ScopeMail} }
 type Caller struct {
 	User      UserID     // empty for devices and strangers
 	Session   SessionID  // the login that the access token came from
+	Epoch     int        // of the account, when the access token was made
 	Key       KeyID      // set for devices
 	Roles     []Role     // of User
 	Scopes    []Scope    // of Key

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"strings"
 	"time"
 
@@ -34,27 +35,48 @@ func (s *Service) VerifyNow(ctx context.Context, token string) (nexus.Caller, ti
 	return who, until, nil
 }
 
+// stateOf remembers the states of logins, or asks for them.
+type stateOf func(context.Context, nexus.SessionID, func(context.Context, nexus.SessionID) (nexus.LoginState, error)) (nexus.LoginState, error)
+
 // verify reads a token and asks state for its login. With Unavailable it returns what the token says.
-func (s *Service) verify(ctx context.Context, token string,
-	state func(context.Context, nexus.SessionID, func(context.Context, nexus.SessionID) (nexus.LoginState, error)) (nexus.LoginState, error),
-) (nexus.Caller, time.Time, error) {
+func (s *Service) verify(ctx context.Context, token string, state stateOf) (nexus.Caller, time.Time, error) {
 	c, err := s.tokens.read(token)
 	if err != nil {
 		return nexus.Caller{}, time.Time{}, err
 	}
-	who := nexus.Caller{User: nexus.UserID(c.Subject), Session: c.Session, Roles: c.Roles}
-	st, err := state(ctx, c.Session, s.Logins.State)
+	who := nexus.Caller{User: nexus.UserID(c.Subject), Session: c.Session, Epoch: c.Epoch, Roles: c.Roles}
+	err = s.stands(ctx, who, state)
+	if errors.Is(err, errEnded) {
+		return nexus.Caller{}, time.Time{}, errEnded
+	}
+	return who, c.ExpiresAt.Time, err
+}
+
+// stands returns errEnded for a caller whose login or account has ended, or whose token is of before the account was changed, and another
+// error if that cannot be said.
+func (s *Service) stands(ctx context.Context, who nexus.Caller, state stateOf) error {
+	st, err := state(ctx, who.Session, s.Logins.State)
 	switch nexus.CodeOf(err) {
 	case "":
-		if st.User != who.User || st.Revoked || st.Status != nexus.Active || st.TokenEpoch != c.Epoch {
-			return nexus.Caller{}, time.Time{}, errEnded
+		if st.User != who.User || st.Revoked || st.Status != nexus.Active || st.TokenEpoch != who.Epoch {
+			return errEnded
 		}
-		return who, c.ExpiresAt.Time, nil
+		return nil
 	case nexus.NotFound, nexus.Unauthenticated:
-		return nexus.Caller{}, time.Time{}, errEnded
+		return errEnded
 	default:
-		return who, c.ExpiresAt.Time, err
+		return err
 	}
+}
+
+// Stands looks again at the login of a caller that Verify has named: Unauthenticated if it or the account has ended since. While
+// the database is away it has not.
+func (s *Service) Stands(ctx context.Context, who nexus.Caller) error {
+	err := s.stands(ctx, who, s.states.get)
+	if nexus.CodeOf(err) == nexus.Unavailable {
+		return nil
+	}
+	return err
 }
 
 // Signed reports whether an access token is ours and has not run out. It asks nobody and grants nothing: it is for limits that

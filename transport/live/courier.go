@@ -107,7 +107,7 @@ func (c *courier) close() {
 
 // join begins to hand a peer what its user and the campus have for it, after the offsets that it names. It never blocks.
 func (c *courier) join(p *peer, own, campus *int64, officer bool) {
-	user := string(p.who().User)
+	user := string(p.user())
 	c.post(func() {
 		c.readers[p] = []*reader{
 			{peer: p, id: user, name: "own", claim: own, officer: officer},

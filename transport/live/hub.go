@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"nexus"
 	"nexus/actors/grain"
 	"nexus/actors/session"
 )
@@ -27,28 +29,30 @@ type Hub struct {
 	metrics  *metrics
 	pending  atomic.Int64
 	keeper   *keeper
+	clock    *clock
 	courier  *courier // nil without Config.Safety
 
 	mu       sync.RWMutex
-	peers    map[string]*peer              // by socket id
-	topics   map[string]map[*peer]struct{} // who listens
-	attached map[string]map[*peer]struct{} // who is attached to which activation of a session, by its address
-	latest   map[string]newest             // the newest lossy broadcast of each topic
+	members  map[string]*peer    // by socket id
+	topics   map[string]*topic   // by name; none without a listener
+	attached map[address][]*peer // who is attached to which activation of a session
+	latest   map[string]newest   // the newest lossy broadcast of each topic
 }
 
 func newHub(cfg Config, m *metrics) (*Hub, error) {
 	h := &Hub{
 		system: cfg.System, auth: cfg.Auth, sessions: cfg.Sessions, log: cfg.Log, metrics: m,
-		peers:    make(map[string]*peer),
-		topics:   make(map[string]map[*peer]struct{}),
-		attached: make(map[string]map[*peer]struct{}),
+		members:  make(map[string]*peer),
+		topics:   make(map[string]*topic),
+		attached: make(map[address][]*peer),
 		latest:   make(map[string]newest),
 	}
 	var err error
 	if h.pid, err = h.system.Root.SpawnNamed(actor.PropsFromFunc(h.receive), grain.HubName); err != nil {
 		return nil, fmt.Errorf("spawn hub: %w", err)
 	}
-	h.keeper = newKeeper(h.keep)
+	h.keeper = newKeeper(h.keep, func(p *peer) { h.clock.lookIn(p, keepAgain) })
+	h.clock = newClock(h.keeper.add)
 	if cfg.Safety != nil {
 		h.courier = newCourier(cfg.Safety.Streams, h.incidentClosed, cfg.Log, m.delivery)
 	}
@@ -57,6 +61,7 @@ func newHub(cfg Config, m *metrics) (*Hub, error) {
 
 // close ends the hub. Its sockets are closed already.
 func (h *Hub) close() {
+	h.clock.close()
 	h.keeper.close()
 	if h.courier != nil {
 		h.courier.close()
@@ -74,7 +79,7 @@ func (h *Hub) receive(c actor.Context) {
 		h.fanOut(m)
 	case *session.Close:
 		for _, id := range m.GetSockets() {
-			if p := h.peer(id); p != nil {
+			if p := h.member(id); p != nil {
 				p.close(m.GetReason())
 			}
 		}
@@ -108,32 +113,43 @@ func (h *Hub) Broadcast(b *grain.Broadcast) {
 	h.system.Root.Send(h.pid, b)
 }
 
-func (h *Hub) peer(id string) *peer {
+func (h *Hub) member(id string) *peer {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.peers[id]
+	return h.members[id]
 }
 
 // here reports whether a peer is known and not forgotten yet.
-func (h *Hub) here(p *peer) bool { return h.peer(p.socket.ID()) == p }
+func (h *Hub) here(p *peer) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return p.here
+}
 
 // add makes a peer known.
 func (h *Hub) add(p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.peers[p.socket.ID()] = p
+	p.here = true
+	if !p.anonymous() {
+		h.members[p.socket.ID()] = p
+	}
 }
 
 // remove forgets a peer. A second call does nothing.
 func (h *Hub) remove(p *peer) {
-	p.end()
+	h.clock.forget(p)
 	if h.courier != nil && p.socket.Namespace() == securityNamespace {
 		h.courier.leave(p)
 	}
 	h.mu.Lock()
-	delete(h.peers, p.socket.ID())
+	p.here = false
 	h.unsubscribe(p)
-	was := h.settle(p, nil)
+	var was *actor.PID
+	if !p.anonymous() {
+		delete(h.members, p.socket.ID())
+		was = h.settle(p, nil)
+	}
 	h.mu.Unlock()
 	if was != nil {
 		h.sessions.Detach(was, h.pid, p.socket.ID())
@@ -146,17 +162,17 @@ func (h *Hub) attach(ctx context.Context, p *peer) {
 	ctx, cancel := context.WithTimeout(ctx, attachWait)
 	defer cancel()
 	if err := h.tryAttach(ctx, p); err != nil {
-		h.log.Warn("attach to session", "user", p.who().User, "err", err)
+		h.log.Warn("attach to session", "user", p.user(), "err", err)
 		h.keeper.add(p)
 		return
 	}
-	p.checkIn(checkSoon, h.keeper.add)
+	h.clock.lookIn(p, checkSoon)
 }
 
 func (h *Hub) tryAttach(ctx context.Context, p *peer) error {
 	for {
 		as := p.described()
-		pid, err := h.sessions.Attach(ctx, p.who().User, h.pid, as)
+		pid, err := h.sessions.Attach(ctx, p.user(), h.pid, as)
 		if err != nil {
 			return err
 		}
@@ -174,8 +190,8 @@ func (h *Hub) tryAttach(ctx context.Context, p *peer) error {
 // attachedTo notes which activation a peer is attached to and has it watched. It reports whether the peer is still here.
 func (h *Hub) attachedTo(p *peer, session *actor.PID) bool {
 	h.mu.Lock()
-	here := h.peers[p.socket.ID()] == p
-	known := here && p.session != nil && address(p.session) == address(session)
+	here, now := p.here, p.member.session
+	known := here && now != nil && addressOf(now) == addressOf(session)
 	if here && !known {
 		h.settle(p, session)
 	}
@@ -188,12 +204,17 @@ func (h *Hub) attachedTo(p *peer, session *actor.PID) bool {
 
 // settle notes which activation a peer is attached to, nil for none, and returns the one before. It needs the lock.
 func (h *Hub) settle(p *peer, session *actor.PID) (was *actor.PID) {
-	was, p.session = p.session, session
+	was, p.member.session = p.member.session, session
 	if was != nil {
-		take(h.attached, address(was), p)
+		at := addressOf(was)
+		h.attached[at] = slices.DeleteFunc(h.attached[at], func(x *peer) bool { return x == p })
+		if len(h.attached[at]) == 0 {
+			delete(h.attached, at)
+		}
 	}
 	if session != nil {
-		put(h.attached, address(session), p)
+		at := addressOf(session)
+		h.attached[at] = append(h.attached[at], p)
 	}
 	return was
 }
@@ -202,7 +223,7 @@ func (h *Hub) settle(p *peer, session *actor.PID) (was *actor.PID) {
 func (h *Hub) lost(pid *actor.PID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for p := range h.attached[address(pid)] {
+	for _, p := range slices.Clone(h.attached[addressOf(pid)]) {
 		h.settle(p, nil)
 		h.keeper.add(p)
 	}
@@ -220,48 +241,33 @@ func (h *Hub) keep(ctx context.Context, p *peer) bool {
 	}
 	before := h.sessionOf(p)
 	if err := h.tryAttach(ctx, p); err != nil {
-		h.log.Debug("attach to session", "user", p.who().User, "err", err)
+		h.log.Debug("attach to session", "user", p.user(), "err", err)
 		return false
 	}
 	next := checkEvery
-	if before == "" || before != h.sessionOf(p) {
+	if before == (address{}) || before != h.sessionOf(p) {
 		next = checkSoon // a login may have ended while no session knew the socket
 	}
-	p.checkIn(next, h.keeper.add)
+	h.clock.lookIn(p, next)
 	return true
 }
 
-// ended reports whether the login behind a peer's token is known to have ended. A token that has run out is another matter.
+// ended reports whether the login behind a peer's token is known to have ended.
 func (h *Hub) ended(ctx context.Context, p *peer) bool {
-	token, expires := p.credential()
-	_, _, err := h.auth.Verify(ctx, token)
-	return refused(err) && !over(expires)
+	return nexus.CodeOf(h.auth.Stands(ctx, p.who())) == nexus.Unauthenticated
 }
 
-// sessionOf is the address of the activation that a peer is attached to, "" for none.
-func (h *Hub) sessionOf(p *peer) string {
+// sessionOf is the address of the activation that a peer is attached to, zero for none.
+func (h *Hub) sessionOf(p *peer) address {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if p.session == nil {
-		return ""
+	if p.member.session == nil {
+		return address{}
 	}
-	return address(p.session)
+	return addressOf(p.member.session)
 }
 
-// address is a PID as a key of a map; its own String is meant for people, and may change from call to call.
-func address(pid *actor.PID) string { return pid.GetAddress() + "/" + pid.GetId() }
+// address is a PID as a key of a map; a PID itself is another each time it comes over the wire.
+type address struct{ node, actor string }
 
-// put and take keep an index of peers without empty sets.
-func put(index map[string]map[*peer]struct{}, key string, p *peer) {
-	if index[key] == nil {
-		index[key] = make(map[*peer]struct{})
-	}
-	index[key][p] = struct{}{}
-}
-
-func take(index map[string]map[*peer]struct{}, key string, p *peer) {
-	delete(index[key], p)
-	if len(index[key]) == 0 {
-		delete(index, key)
-	}
-}
+func addressOf(pid *actor.PID) address { return address{pid.GetAddress(), pid.GetId()} }

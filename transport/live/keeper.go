@@ -35,6 +35,7 @@ func spread(d time.Duration) time.Duration { return d + rand.N(d/2) }
 // peer once, so it is bounded by the number of sockets.
 type keeper struct {
 	tend   func(context.Context, *peer) bool
+	again  func(*peer) // has one come back after a rest
 	cancel context.CancelFunc
 	done   chan struct{}
 	wake   chan struct{} // one place: somebody waits
@@ -43,9 +44,9 @@ type keeper struct {
 	waiting map[*peer]struct{}
 }
 
-func newKeeper(tend func(context.Context, *peer) bool) *keeper {
+func newKeeper(tend func(context.Context, *peer) bool, again func(*peer)) *keeper {
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &keeper{tend: tend, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1), waiting: make(map[*peer]struct{})}
+	k := &keeper{tend: tend, again: again, cancel: cancel, done: make(chan struct{}), wake: make(chan struct{}, 1), waiting: make(map[*peer]struct{})}
 	go k.run(ctx)
 	return k
 }
@@ -107,6 +108,6 @@ func (k *keeper) attempt(ctx context.Context, p *peer) {
 	limited, cancel := context.WithTimeout(ctx, keepWait)
 	defer cancel()
 	if !k.tend(limited, p) && ctx.Err() == nil {
-		p.checkIn(keepAgain, k.add)
+		k.again(p)
 	}
 }

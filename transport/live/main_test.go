@@ -139,8 +139,8 @@ func (e *edge) empty() {
 	synctest.Wait()
 	e.hub.mu.RLock()
 	defer e.hub.mu.RUnlock()
-	if len(e.hub.peers)+len(e.hub.topics)+len(e.hub.attached) > 0 {
-		e.Errorf("left behind: %d sockets, %d topics, %d sessions", len(e.hub.peers), len(e.hub.topics), len(e.hub.attached))
+	if len(e.hub.members)+len(e.hub.topics)+len(e.hub.attached) > 0 {
+		e.Errorf("left behind: %d sockets, %d topics, %d sessions", len(e.hub.members), len(e.hub.topics), len(e.hub.attached))
 	}
 }
 
@@ -220,6 +220,21 @@ func (v *tokens) Verify(_ context.Context, name string) (nexus.Caller, time.Time
 		return nexus.Caller{}, time.Time{}, nexus.Errorf(nexus.Unauthenticated, "the access token is not valid")
 	}
 	return t.caller, t.expires, nil
+}
+
+// Stands says whether any token of the login is good yet.
+func (v *tokens) Stands(_ context.Context, c nexus.Caller) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.err != nil {
+		return v.err
+	}
+	for _, t := range v.good {
+		if t.caller.User == c.User && t.caller.Session == c.Session {
+			return nil
+		}
+	}
+	return nexus.Errorf(nexus.Unauthenticated, "the login has ended")
 }
 
 // sessions are the users' real sessions, behind what a test puts in front of Attach.

@@ -138,7 +138,7 @@ func TestASlowClientGetsTheNewestLevelAndEveryMenu(t *testing.T) {
 	})
 }
 
-// TestABroadcastIsEncodedOnce: what it costs does not grow with the bytes for each socket.
+// TestABroadcastIsEncodedOnce: what it takes of the heap does not grow with the sockets that it goes to.
 func TestABroadcastIsEncodedOnce(t *testing.T) {
 	live(t, func(e *edge) {
 		payload := []byte(`{"text":"` + strings.Repeat("x", 10_000) + `"}`)
@@ -156,7 +156,7 @@ func TestABroadcastIsEncodedOnce(t *testing.T) {
 			enginetest.Poll(e.Engine(), "POST", open.SID, "40/mess,")
 		}
 		synctest.Wait()
-		if all := cost(); all > alone+10 {
+		if all := cost(); all > alone {
 			e.Errorf("%v allocations for nobody, %v for 200 sockets", alone, all)
 		}
 		if n := e.metric("nexus_broadcast_deliveries_total", "TEST"); n != 200*21 {

@@ -26,78 +26,102 @@ const (
 	reasonUnavailable = "unavailable" // what the client came for cannot be served now
 )
 
-// peer is one socket in one namespace.
+// peer is one socket in one namespace. Most are strangers, so that what concerns members alone is kept apart.
 type peer struct {
 	socket *socketio.Socket
-	offset offsets
-
-	mu      sync.Mutex
-	caller  nexus.Caller // zero for a stranger
-	token   string
-	expires time.Time
-	timer   *time.Timer // of the warning, then of the end
-	check   *time.Timer // of the next look at login and session
-	ended   bool
-
-	pressed  time.Time               // when the last press of the button came
-	withdraw context.CancelCauseFunc // ends the cancel that is under way; nil while there is none
+	member *member // nil for a stranger; for good
 
 	// What follows belongs to the Hub, under its lock.
-	session *actor.PID          // the activation attached to; nil while there is none
-	topics  map[string]struct{} // that it listens to
+	here   bool
+	topics []listening // that it listens to
 }
 
-// offsets are how far a client says that it has come in the streams of class A; nil where it does not say.
-type offsets struct{ own, campus *int64 }
+// member is who a peer is.
+type member struct {
+	user nexus.UserID // for good: a token of somebody else is refused
 
-func (p *peer) anonymous() bool { return p.who().User == "" }
+	mu       sync.Mutex
+	login    nexus.SessionID
+	roles    []nexus.Role
+	epoch    int
+	expires  time.Time
+	token    tokenStage
+	ended    bool
+	lookAt   time.Time               // when login and session are looked at next; zero: not yet known
+	pressed  time.Time               // when the last press of the button came
+	withdraw context.CancelCauseFunc // ends the cancel that is under way; nil while there is none
+	begin    *begin                  // until the courier has it
+
+	at    time.Duration // both belong to the clock
+	index int
+
+	session *actor.PID // the activation attached to, nil while there is none; belongs to the Hub, under its lock
+}
+
+// tokenStage is what was done about a token.
+type tokenStage uint8
+
+const (
+	tokenFresh tokenStage = iota
+	tokenWarned
+	tokenOver
+)
+
+// begin is how far a client says that it has come in the streams of class A; nil where it does not say.
+type begin struct{ own, campus *int64 }
+
+func (p *peer) anonymous() bool { return p.member == nil }
+
+// user is whose socket it is, "" for a stranger.
+func (p *peer) user() nexus.UserID {
+	if p.member == nil {
+		return ""
+	}
+	return p.member.user
+}
 
 // mayHear reports whether a peer is not of the user who must not hear something.
-func (p *peer) mayHear(except nexus.UserID) bool { return except == "" || p.who().User != except }
+func (p *peer) mayHear(except nexus.UserID) bool { return except == "" || p.user() != except }
 
+// who is whoever the newest token speaks for.
 func (p *peer) who() nexus.Caller {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.caller
-}
-
-// credential is the newest token, and when it runs out.
-func (p *peer) credential() (token string, expires time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.token, p.expires
-}
-
-// identify takes a token and its owner, and arms the warning before it runs out.
-func (p *peer) identify(token string, c nexus.Caller, expires time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.token, p.caller, p.expires = token, c, expires
-	p.arm(time.Until(expires)-warnBefore, func() { p.warn(expires) })
-}
-
-// arm replaces the timer of the token. It needs the lock.
-func (p *peer) arm(d time.Duration, f func()) {
-	if p.timer != nil {
-		p.timer.Stop()
+	m := p.member
+	if m == nil {
+		return nexus.Caller{}
 	}
-	if !p.ended {
-		p.timer = time.AfterFunc(d, f)
-	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return nexus.Caller{User: m.user, Session: m.login, Roles: m.roles, Epoch: m.epoch}
 }
 
-// warn tells the client that its token runs out, and ends the socket when it has, unless a newer one came.
+// identify takes the owner of a token, and sees to it that the socket is warned before that runs out.
+func (p *peer) identify(c nexus.Caller, expires time.Time, clock *clock) {
+	m := p.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.login, m.roles, m.epoch, m.expires, m.token = c.Session, c.Roles, c.Epoch, expires, tokenFresh
+	clock.set(p)
+}
+
+// due is when something is to be done next; it needs the lock.
+func (m *member) due() (next time.Time, any bool) {
+	if m.ended {
+		return time.Time{}, false
+	}
+	switch m.token {
+	case tokenFresh:
+		next, any = m.expires.Add(-warnBefore), true
+	case tokenWarned:
+		next, any = m.expires, true
+	}
+	if !m.lookAt.IsZero() && (!any || m.lookAt.Before(next)) {
+		next, any = m.lookAt, true
+	}
+	return next, any
+}
+
+// warn tells the client that its token runs out. A socket that cannot be told is about to be closed for that.
 func (p *peer) warn(expires time.Time) {
-	p.mu.Lock()
-	current := p.expires.Equal(expires)
-	if current {
-		p.arm(time.Until(expires), func() { p.expire(expires) })
-	}
-	p.mu.Unlock()
-	if !current {
-		return
-	}
-	// A socket that cannot be told is about to be closed for that.
 	_ = p.socket.Emit("auth:expiring", expiry{expires.UTC().Format(nexus.TimeLayout)})
 }
 
@@ -106,25 +130,13 @@ type expiry struct {
 	ExpiresAt string `json:"expiresAt"`
 }
 
-func (p *peer) expire(expires time.Time) {
-	p.mu.Lock()
-	current := !p.ended && p.expires.Equal(expires)
-	p.mu.Unlock()
-	if current {
-		p.close(reasonExpired)
-	}
-}
-
-// checkIn calls look once after d, or a little later, in place of an earlier one that is still to come.
-func (p *peer) checkIn(d time.Duration, look func(*peer)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.check != nil {
-		p.check.Stop()
-	}
-	if !p.ended {
-		p.check = time.AfterFunc(spread(d), func() { look(p) })
-	}
+// lookIn has a peer looked after once after d, or a little later, in place of an earlier time that is still to come.
+func (c *clock) lookIn(p *peer, d time.Duration) {
+	m := p.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lookAt = time.Now().Add(spread(d))
+	c.set(p)
 }
 
 // close ends the whole connection, with a reason that the client sees. An official client comes back by
@@ -133,28 +145,21 @@ func (p *peer) close(reason string) {
 	p.socket.CloseConnection(socketio.Reason{Code: reasonCode, Name: reason})
 }
 
-// end stops the timers of a socket that is no more.
-func (p *peer) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.ended = true
-	for _, t := range []*time.Timer{p.timer, p.check} {
-		if t != nil {
-			t.Stop()
-		}
+// forget is for a socket that is no more: nothing is due any more.
+func (c *clock) forget(p *peer) {
+	if p.member == nil {
+		return
 	}
+	p.member.mu.Lock()
+	defer p.member.mu.Unlock()
+	p.member.ended = true
+	c.set(p)
 }
 
 // described is the socket as its session knows it.
 func (p *peer) described() session.Socket {
 	return session.Socket{ID: p.socket.ID(), Namespace: p.socket.Namespace(), Login: p.who().Session}
 }
-
-// refused reports whether a Verifier says that a token is not good, and not only that it cannot tell.
-func refused(err error) bool { return nexus.CodeOf(err) == nexus.Unauthenticated }
-
-// over reports whether a token has run out.
-func over(expires time.Time) bool { return !time.Now().Before(expires) }
 
 // refresh takes a new token for a live socket: auth:refresh {token}, answered with {expiresAt}.
 func (s *Server) refresh(ctx context.Context, p *peer, e socketio.Event) (any, error) {
@@ -172,7 +177,7 @@ func (s *Server) refresh(ctx context.Context, p *peer, e socketio.Event) (any, e
 	if caller.User != before.User {
 		return nil, nexus.Errorf(nexus.Forbidden, "the token is another user's")
 	}
-	p.identify(in.Token, caller, expires)
+	p.identify(caller, expires, s.hub.clock)
 	if caller.Session != before.Session {
 		s.hub.attach(ctx, p)
 	}

@@ -144,7 +144,9 @@ func (s *security) joined(_ context.Context, p *peer) error {
 
 // admitted begins to hand the peer its streams. Earlier, lines would pile up behind the answer to CONNECT.
 func (s *security) admitted(p *peer) {
-	s.hub.courier.join(p, p.offset.own, p.offset.campus, officer(p.who()))
+	from := p.member.begin
+	p.member.begin = nil
+	s.hub.courier.join(p, from.own, from.campus, officer(p.who()))
 }
 
 // only is the form that an event's first argument is.
@@ -222,27 +224,29 @@ func pressedAgain(ctx context.Context) error {
 // press notes that a press came: a cancel that was sent before it, and is still on its way, counts no more. For a press overtakes what waits
 // for the check of a PIN, and would join the very alarm that is then taken back.
 func (p *peer) press(at time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pressed = at
-	if p.withdraw != nil {
-		p.withdraw(errPressedAgain)
+	m := p.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pressed = at
+	if m.withdraw != nil {
+		m.withdraw(errPressedAgain)
 	}
 }
 
 // takingBack returns the context of a cancel that came at a time. done ends it.
 func (p *peer) takingBack(ctx context.Context, at time.Time) (_ context.Context, done func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.pressed.After(at) {
+	m := p.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pressed.After(at) {
 		cancel(errPressedAgain)
 	}
-	p.withdraw = cancel
+	m.withdraw = cancel
 	return ctx, func() {
-		p.mu.Lock()
-		p.withdraw = nil
-		p.mu.Unlock()
+		m.mu.Lock()
+		m.withdraw = nil
+		m.mu.Unlock()
 		cancel(nil)
 	}
 }
@@ -473,7 +477,10 @@ func readSync(args socketio.Args) (map[nexus.IncidentID]int64, error) {
 func (h *Hub) alsoListen(p *peer, topic string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	topics := slices.AppendSeq([]string{topic}, maps.Keys(p.topics))
+	topics := []string{topic}
+	for _, l := range p.topics {
+		topics = append(topics, l.to.name)
+	}
 	slices.Sort(topics)
 	_, err := h.listen(p, slices.Compact(topics))
 	return err
@@ -483,9 +490,8 @@ func (h *Hub) alsoListen(p *peer, topic string) error {
 func (h *Hub) stopListening(p *peer, topic string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, listens := p.topics[topic]; listens {
-		delete(p.topics, topic)
-		take(h.topics, topic, p)
+	if i := slices.IndexFunc(p.topics, func(l listening) bool { return l.to.name == topic }); i >= 0 {
+		h.leave(p, i)
 	}
 }
 

@@ -3,6 +3,8 @@ package live
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -346,7 +348,7 @@ func TestAResponderStopsListeningWhenItIsOver(t *testing.T) {
 				s.hub.mu.RLock()
 				defer s.hub.mu.RUnlock()
 				if _, still := s.hub.topics[incidentTopics+fire]; still || len(s.hub.topics) != 1 {
-					s.Errorf("topics: %v", s.hub.topics)
+					s.Errorf("topics: %v", slices.Collect(maps.Keys(s.hub.topics)))
 				}
 			})
 		})

@@ -24,6 +24,9 @@ type Verifier interface {
 	// Verify returns the owner of a token and when it runs out. Unauthenticated for one that is not good, or whose login
 	// has ended: at once on this node, within five seconds on the others.
 	Verify(ctx context.Context, token string) (nexus.Caller, time.Time, error)
+	// Stands looks again at the login that a caller came by: Unauthenticated if it has ended, for the same reasons. What it does not
+	// find out now is no reason.
+	Stands(ctx context.Context, c nexus.Caller) error
 }
 
 // Sessions are the users' session grains.
@@ -188,14 +191,15 @@ func (n *namespace) admit(ctx context.Context, s *socketio.Socket, auth json.Raw
 			return nil, nexus.InvalidField(field, "must be a number from 0")
 		}
 	}
-	p := &peer{socket: s, offset: offsets{credentials.Offset, credentials.CampusOffset}}
+	p := &peer{socket: s}
 	switch {
 	case credentials.Token != "":
 		caller, expires, err := n.server.auth.Verify(ctx, credentials.Token)
 		if err != nil {
 			return nil, err
 		}
-		p.identify(credentials.Token, caller, expires)
+		p.member = &member{user: caller.User, begin: &begin{credentials.Offset, credentials.CampusOffset}}
+		p.identify(caller, expires, n.server.hub.clock)
 	case !n.anonymous:
 		return nil, nexus.Errorf(nexus.Unauthenticated, "this namespace needs a token")
 	}

@@ -233,6 +233,7 @@ func TestTheKeeperIsBoundedAndSparesNobody(t *testing.T) {
 		var mu sync.Mutex
 		now, most := 0, 0
 		tries := map[*peer]int{}
+		var later *clock
 		k := newKeeper(func(_ context.Context, p *peer) bool {
 			mu.Lock()
 			now++
@@ -245,13 +246,15 @@ func TestTheKeeperIsBoundedAndSparesNobody(t *testing.T) {
 			defer mu.Unlock()
 			now--
 			return done
-		})
+		}, func(p *peer) { later.lookIn(p, keepAgain) })
+		later = newClock(k.add)
 		for range 1000 {
-			p := &peer{}
+			p := &peer{member: &member{token: tokenOver}}
 			k.add(p)
 			k.add(p)
 		}
 		time.Sleep(time.Minute)
+		later.close()
 		k.close()
 		if most > keepAtOnce || most < keepAtOnce/2 || len(tries) != 1000 {
 			t.Errorf("%d at once, %d of 1000 tended", most, len(tries))

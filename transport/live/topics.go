@@ -55,7 +55,11 @@ func (h *Hub) fanOut(b *grain.Broadcast) {
 	}
 	sent := 0
 	for _, topic := range []string{b.GetTopic(), family(b.GetTopic())} {
-		for p := range h.topics[topic] {
+		to := h.topics[topic]
+		if to == nil {
+			continue
+		}
+		for _, p := range to.listeners {
 			if p.mayHear(except) && deliver(p.socket, b.GetSlot(), b.GetUrgent(), m) {
 				sent++
 			}
@@ -119,13 +123,11 @@ func (h *Hub) listen(p *peer, topics []string) (latest []newest, err error) {
 		return nil, nexus.Errorf(nexus.TooLarge, "at most %d topics", maxTopics)
 	}
 	h.unsubscribe(p)
-	if h.peers[p.socket.ID()] != p {
+	if !p.here {
 		return nil, nil // closed meanwhile
 	}
-	p.topics = make(map[string]struct{}, len(topics))
 	for _, t := range topics {
-		p.topics[t] = struct{}{}
-		put(h.topics, t, p)
+		h.enter(p, t)
 		latest = append(latest, h.newest(t)...)
 	}
 	return slices.DeleteFunc(latest, func(n newest) bool { return !p.mayHear(n.except) }), nil
@@ -146,8 +148,45 @@ func (h *Hub) newest(topic string) (found []newest) {
 
 // unsubscribe needs the lock.
 func (h *Hub) unsubscribe(p *peer) {
-	for t := range p.topics {
-		take(h.topics, t, p)
+	for len(p.topics) > 0 {
+		h.leave(p, len(p.topics)-1)
 	}
 	p.topics = nil
+}
+
+// topic is who listens to it, in no order: a slice, for a broadcast goes through all of them.
+type topic struct {
+	name      string
+	listeners []*peer
+}
+
+// listening is a peer's place among a topic's listeners.
+type listening struct {
+	to *topic
+	at int
+}
+
+// enter has a peer listen to one more topic; it needs the lock.
+func (h *Hub) enter(p *peer, name string) {
+	t := h.topics[name]
+	if t == nil {
+		t = &topic{name: name}
+		h.topics[name] = t
+	}
+	p.topics = append(p.topics, listening{t, len(t.listeners)})
+	t.listeners = append(t.listeners, p)
+}
+
+// leave takes a peer off the ith of its topics; it needs the lock. The last listener of the topic moves up.
+func (h *Hub) leave(p *peer, i int) {
+	place := p.topics[i]
+	t, end := place.to, len(place.to.listeners)-1
+	moved := t.listeners[end]
+	t.listeners[place.at] = moved
+	moved.topics[slices.IndexFunc(moved.topics, func(l listening) bool { return l.to == t })].at = place.at
+	t.listeners = slices.Delete(t.listeners, end, end+1)
+	if end == 0 {
+		delete(h.topics, t.name)
+	}
+	p.topics = slices.Delete(p.topics, i, i+1)
 }

@@ -61,7 +61,7 @@ func (s *Socket) call(c Call, done func(Args, error)) uint64 {
 		done(Args{}, err)
 		return id
 	}
-	m, err := encode(Packet{Type: TypeEvent, Namespace: s.namespace, ID: id, HasID: true}, c.Event, c.Args)
+	m, err := encode(Packet{Type: TypeEvent, Namespace: s.home.name, ID: id, HasID: true}, c.Event, c.Args)
 	if err == nil && !s.send(held{message: m, lane: c.Lane}) {
 		err = ErrDisconnected
 	}

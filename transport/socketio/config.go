@@ -26,6 +26,11 @@ type Config struct {
 	Ahead []string
 }
 
+// limits are those of Decode.
+func (c *Config) limits() Limits {
+	return Limits{MaxAttachments: c.MaxAttachments, MaxDepth: c.MaxDepth}
+}
+
 func (c Config) withDefaults() (Config, error) {
 	for _, d := range []struct {
 		name string

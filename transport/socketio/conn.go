@@ -2,9 +2,9 @@ package socketio
 
 import (
 	"bytes"
+	"container/list"
 	"encoding/json"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,72 +16,79 @@ import (
 type conn struct {
 	srv     *Server
 	session *engineio.Session
-	timer   *time.Timer // closes the connection unless a namespace is connected in time
+	waits   *list.Element // among the newcomers, whose lock guards it
 
 	// These belong to the session's turn: packets come one at a time, whatever becomes of them then.
 	events  bucket
-	apart   bucket  // of the events in Config.Apart, when events is empty
-	partial *Packet // a binary packet that lacks attachments
-	parts   [][]byte
-	size    int
-	late    *time.Timer // closes the connection unless the attachments come in time
+	apart   bucket   // of the events in Config.Apart, when events is empty
+	partial *partial // a binary packet that lacks attachments; nil if there is none
 
 	mu      sync.Mutex
-	ahead   lane               // of the events in Config.Ahead
-	rest    lane               // of all other packets
-	until   time.Time          // when the rest is no longer begun; zero until the connection ends
-	sockets map[string]*Socket // by namespace, admitted or about to be
-	left    map[string]bool    // namespaces that the server disconnected: packets may still be under way
+	lanes   [2]*lane      // nil while nothing is in them
+	until   time.Duration // when no more of the rest is begun; 0 until the connection ends
+	sockets []*Socket     // one for each namespace, admitted or about to be
+	left    []string      // namespaces that the server disconnected: packets may still be under way
+}
+
+// partial is a binary packet of which attachments are yet to come.
+type partial struct {
+	Packet
+	parts [][]byte
+	size  int
+	late  *time.Timer // closes the connection unless they come in time
 }
 
 // accept is the engine's introduction of a new session.
 func (s *Server) accept(session *engineio.Session) engineio.Receiver {
-	c := &conn{srv: s, session: session, sockets: make(map[string]*Socket, 1)}
-	c.events = newBucket(s.cfg.EventsPerSecond, s.cfg.EventBurst)
+	c := &conn{srv: s, session: session}
+	c.events = bucket{tokens: float64(s.cfg.EventBurst), last: s.instant(time.Now())}
 	c.apart = c.events
-	c.timer = time.AfterFunc(s.cfg.ConnectTimeout, func() { session.Close(ConnectTimeout) })
+	s.newcomers.add(c)
 	return c
 }
 
 // Receive handles one message of the engine: a packet, or an attachment of one.
 func (c *conn) Receive(data []byte, binary bool) {
+	cfg := &c.srv.cfg
 	if binary != (c.partial != nil) {
 		c.session.Close(InvalidPacket)
 		return
 	}
 	// Before anything is computed for it, and whatever it is: an answer that nobody waits for costs as much as an event.
 	now := time.Now()
-	if !binary && !c.events.take(now) && !c.spared(data, now) {
+	if !binary && !c.events.take(c.srv.instant(now), cfg) && !c.spared(data, now) {
 		c.session.Close(TooManyEvents)
 		return
 	}
-	if c.size += len(data); c.size > c.srv.cfg.MaxEventBytes {
+	size := len(data)
+	if binary {
+		size += c.partial.size
+	}
+	if size > cfg.MaxEventBytes {
 		c.session.Close(EventTooLarge)
 		return
 	}
 	if binary {
-		c.parts = append(c.parts, bytes.Clone(data))
-		if len(c.parts) == c.partial.Attachments {
-			p, parts := *c.partial, c.parts
-			c.late.Stop()
-			size := c.size
-			c.partial, c.parts, c.size = nil, nil, 0
-			c.assign(p, parts, size, now)
+		p := c.partial
+		p.parts, p.size = append(p.parts, bytes.Clone(data)), size
+		if len(p.parts) == p.Attachments {
+			p.late.Stop()
+			c.partial = nil
+			c.assign(p.Packet, p.parts, size, now)
 		}
 		return
 	}
-	p, err := Decode(data, Limits{MaxAttachments: c.srv.cfg.MaxAttachments, MaxDepth: c.srv.cfg.MaxDepth})
+	p, err := Decode(data, cfg.limits())
 	switch {
 	case errors.Is(err, ErrAttachments):
 		c.session.Close(TooManyAttachments)
 	case err != nil:
 		c.session.Close(InvalidPacket)
 	case p.binary():
-		c.partial = &p
-		c.late = time.AfterFunc(c.srv.cfg.PacketTimeout, func() { c.session.Close(UnfinishedPacket) })
+		late := time.AfterFunc(cfg.PacketTimeout, func() { c.session.Close(UnfinishedPacket) })
+		c.partial = &partial{Packet: p, size: size, late: late}
 	default:
-		c.size = 0
-		c.assign(p, nil, len(data), now)
+		c.assign(p, nil, size, now)
 	}
 }
 
@@ -90,18 +97,18 @@ func (c *conn) spared(data []byte, now time.Time) bool {
 	if len(c.srv.cfg.Apart) == 0 {
 		return false
 	}
-	p, err := Decode(data, Limits{MaxAttachments: c.srv.cfg.MaxAttachments, MaxDepth: c.srv.cfg.MaxDepth})
+	p, err := Decode(data, c.srv.cfg.limits())
 	if err != nil || p.Type != TypeEvent {
 		return false
 	}
 	name, err := eventName(p.Data)
-	return err == nil && slices.Contains(c.srv.cfg.Apart, name) && c.apart.take(now)
+	return err == nil && slices.Contains(c.srv.cfg.Apart, name) && c.apart.take(c.srv.instant(now), &c.srv.cfg)
 }
 
 // assign finds out what a whole packet waits for. An answer waits for nothing, or a slow event would keep it from the call that it
 // belongs to.
 func (c *conn) assign(p Packet, attachments [][]byte, size int, now time.Time) {
-	l, last := &c.rest, false
+	lane, last := rest, false
 	switch p.Type {
 	case TypeAck, TypeBinaryAck:
 		if s, _ := c.socket(p.Namespace); s != nil {
@@ -111,11 +118,11 @@ func (c *conn) assign(p Packet, attachments [][]byte, size int, now time.Time) {
 	case TypeEvent, TypeBinaryEvent:
 		if len(c.srv.cfg.Ahead) > 0 && c.connected(p.Namespace) {
 			if name, err := eventName(p.Data); err == nil && slices.Contains(c.srv.cfg.Ahead, name) {
-				l, last = &c.ahead, true
+				lane, last = ahead, true
 			}
 		}
 	}
-	c.handle(l, job{do: func() { c.dispatch(p, attachments, now) }, bytes: size, last: last})
+	c.handle(lane, job{do: func() { c.dispatch(p, attachments, now) }, bytes: size, last: last})
 }
 
 // settle takes the client's answer to a call.
@@ -168,22 +175,32 @@ func (c *conn) dispatch(p Packet, attachments [][]byte, at time.Time) {
 func (c *conn) socket(namespace string) (s *Socket, left bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sockets[namespace], c.left[namespace]
+	return c.find(namespace), slices.Contains(c.left, namespace)
+}
+
+// find needs the lock.
+func (c *conn) find(namespace string) *Socket {
+	for _, s := range c.sockets {
+		if s.home.name == namespace {
+			return s
+		}
+	}
+	return nil
 }
 
 // connect handles a CONNECT packet.
 func (c *conn) connect(p Packet) {
-	ns := c.srv.namespace(p.Namespace)
-	if ns == nil {
+	home := c.srv.namespace(p.Namespace)
+	if home == nil {
 		c.refuse(p.Namespace, &ConnectError{Message: "Invalid namespace"})
 		return
 	}
-	s := &Socket{conn: c, id: engineio.NewID(), namespace: p.Namespace, ns: ns}
+	s := &Socket{conn: c, id: engineio.NewID(), home: home, joining: new(joining)}
 	c.mu.Lock()
-	taken, count := c.sockets[p.Namespace] != nil, len(c.sockets)
+	taken, count := c.find(p.Namespace) != nil, len(c.sockets)
 	if !taken && count < c.srv.cfg.MaxNamespaces {
-		c.sockets[p.Namespace] = s
-		delete(c.left, p.Namespace)
+		c.sockets = append(c.sockets, s)
+		c.left = slices.DeleteFunc(c.left, func(left string) bool { return left == p.Namespace })
 	}
 	c.mu.Unlock()
 	switch {
@@ -198,12 +215,12 @@ func (c *conn) connect(p Packet) {
 	if auth == nil {
 		auth = json.RawMessage("{}")
 	}
-	if err := ns.Connect(s, auth); err != nil {
+	if err := home.Connect(s, auth); err != nil {
 		s.refused()
 		c.refuse(p.Namespace, err)
 		return
 	}
-	c.timer.Stop()
+	c.srv.newcomers.remove(c)
 	s.admit()
 }
 
@@ -224,37 +241,34 @@ func (c *conn) refuse(namespace string, err error) {
 func (c *conn) remove(s *Socket, byServer bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sockets[s.namespace] != s {
+	i := slices.Index(c.sockets, s)
+	if i < 0 {
 		return false
 	}
-	delete(c.sockets, s.namespace)
+	c.sockets = slices.Delete(c.sockets, i, i+1)
 	if byServer && len(c.left) < c.srv.cfg.MaxNamespaces {
-		if c.left == nil {
-			c.left = make(map[string]bool)
-		}
-		c.left[s.namespace] = true
+		c.left = append(c.left, s.home.name)
 	}
 	return true
 }
 
 // Closed ends all sockets with the connection, when what came before its end is handled.
 func (c *conn) Closed(reason Reason) {
-	c.timer.Stop()
+	c.srv.newcomers.remove(c)
 	if c.partial != nil {
-		c.late.Stop()
+		c.partial.late.Stop()
+		c.partial = nil
 	}
-	c.partial, c.parts = nil, nil
 	c.mu.Lock()
-	c.until = time.Now().Add(lastWork)
-	sockets := slices.Collect(maps.Values(c.sockets))
+	c.until = c.srv.instant(time.Now()) + lastWork
+	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()
 	for _, s := range sockets {
 		s.gone()
 	}
 	c.mu.Lock()
 	c.finish()
-	sockets = slices.Collect(maps.Values(c.sockets))
-	c.sockets = nil
+	sockets, c.sockets = c.sockets, nil
 	c.mu.Unlock()
 	for _, s := range sockets {
 		s.gone()
@@ -262,18 +276,14 @@ func (c *conn) Closed(reason Reason) {
 	}
 }
 
-// bucket is a token bucket. It is not safe for concurrent use.
+// bucket is a token bucket of a rate that all share. It is not safe for concurrent use.
 type bucket struct {
-	rate, burst, tokens float64
-	last                time.Time
+	tokens float64
+	last   time.Duration
 }
 
-func newBucket(perSecond, burst int) bucket {
-	return bucket{rate: float64(perSecond), burst: float64(burst), tokens: float64(burst), last: time.Now()}
-}
-
-func (b *bucket) take(now time.Time) bool {
-	b.tokens = min(b.burst, b.tokens+b.rate*now.Sub(b.last).Seconds())
+func (b *bucket) take(now time.Duration, cfg *Config) bool {
+	b.tokens = min(float64(cfg.EventBurst), b.tokens+float64(cfg.EventsPerSecond)*(now-b.last).Seconds())
 	b.last = now
 	if b.tokens < 1 {
 		return false
@@ -282,5 +292,5 @@ func (b *bucket) take(now time.Time) bool {
 	return true
 }
 
-// give puts one back.
-func (b *bucket) give() { b.tokens = min(b.burst, b.tokens+1) }
+// give hands a token back, which never makes more than a burst: take sees to that.
+func (b *bucket) give() { b.tokens++ }

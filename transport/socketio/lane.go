@@ -17,13 +17,18 @@ const (
 	lastWork = 5 * time.Second
 )
 
-// lane is packets of one connection that are handled in order, on a goroutine that lives as long as there are any. The connection's lock
-// guards it.
+// The lanes of a connection.
+const (
+	ahead = iota // the events in Config.Ahead
+	rest         // all other packets
+)
+
+// lane is packets of one connection that are handled in order, on a goroutine that lives as long as the lane: as long as there are any.
+// The connection's lock guards it.
 type lane struct {
 	jobs  []job
 	bytes int           // in jobs
-	busy  bool          // its goroutine runs
-	moved chan struct{} // closed when something has changed; nil unless somebody waits
+	moved chan struct{} // closed when a job was taken, or none is left; nil unless somebody waits
 }
 
 // job is one packet to be handled.
@@ -34,18 +39,10 @@ type job struct {
 }
 
 func (l *lane) full(bytes int) bool {
-	return len(l.jobs) >= maxWaiting || l.bytes > 0 && l.bytes+bytes > maxWaitingBytes
+	return l != nil && (len(l.jobs) >= maxWaiting || l.bytes > 0 && l.bytes+bytes > maxWaitingBytes)
 }
 
-// change tells whoever waits.
-func (l *lane) change() {
-	if l.moved != nil {
-		close(l.moved)
-		l.moved = nil
-	}
-}
-
-// wait gives the connection's lock back until something has changed.
+// wait gives the connection's lock back until the lane has moved.
 func (c *conn) wait(l *lane) {
 	if l.moved == nil {
 		l.moved = make(chan struct{})
@@ -56,46 +53,52 @@ func (c *conn) wait(l *lane) {
 	c.mu.Lock()
 }
 
-// handle has a packet handled in its lane. It waits for room.
-func (c *conn) handle(l *lane, j job) {
+// handle has a packet handled in a lane. It waits for room.
+func (c *conn) handle(lane int, j job) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for l.full(j.bytes) {
-		c.wait(l)
+	for c.lanes[lane].full(j.bytes) {
+		c.wait(c.lanes[lane])
 	}
-	c.enlist(l, j)
+	c.enlist(lane, j)
 }
 
 // enlist adds to a lane; c.mu is held.
-func (c *conn) enlist(l *lane, j job) {
-	l.jobs, l.bytes = append(l.jobs, j), l.bytes+j.bytes
-	if !l.busy {
-		l.busy = true
-		go c.work(l)
+func (c *conn) enlist(which int, j job) {
+	l := c.lanes[which]
+	if l == nil {
+		l = new(lane)
+		c.lanes[which] = l
+		go c.work(which)
 	}
+	l.jobs, l.bytes = append(l.jobs, j), l.bytes+j.bytes
 }
 
 // work is a lane's goroutine.
-func (c *conn) work(l *lane) {
-	for j, ok := c.next(l); ok; j, ok = c.next(l) {
+func (c *conn) work(lane int) {
+	for j, ok := c.next(lane); ok; j, ok = c.next(lane) {
 		c.do(j.do)
 	}
 }
 
-// next takes the next job out of a lane; false ends the lane's goroutine.
-func (c *conn) next(l *lane) (j job, ok bool) {
+// next takes the next job out of a lane; false is the lane's end.
+func (c *conn) next(lane int) (j job, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer l.change()
+	l := c.lanes[lane]
+	if l.moved != nil {
+		close(l.moved)
+		l.moved = nil
+	}
 	for len(l.jobs) > 0 {
 		j = l.jobs[0]
 		l.jobs[0] = job{}
 		l.jobs, l.bytes = l.jobs[1:], l.bytes-j.bytes
-		if j.last || c.until.IsZero() || time.Now().Before(c.until) {
+		if j.last || c.until == 0 || c.srv.instant(time.Now()) < c.until {
 			return j, true
 		}
 	}
-	l.jobs, l.busy = nil, false
+	c.lanes[lane] = nil
 	return job{}, false
 }
 
@@ -114,14 +117,14 @@ func (c *conn) do(f func()) {
 func (c *conn) later(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.enlist(&c.rest, job{do: f, last: true})
+	c.enlist(rest, job{do: f, last: true})
 }
 
 // finish waits until all that has come is handled; c.mu is held.
 func (c *conn) finish() {
-	for _, l := range []*lane{&c.rest, &c.ahead} {
-		for l.busy {
-			c.wait(l)
+	for i := range c.lanes {
+		for c.lanes[i] != nil {
+			c.wait(c.lanes[i])
 		}
 	}
 }

@@ -45,12 +45,23 @@ func (e *ConnectError) Error() string { return e.Message }
 
 // Server routes connections to namespaces. Its methods are safe for concurrent use.
 type Server struct {
-	cfg    Config
-	engine *engineio.Server
+	cfg       Config
+	engine    *engineio.Server
+	start     time.Time // instants are counted from here, on the monotonic clock
+	newcomers newcomers
 
 	mu         sync.RWMutex
-	namespaces map[string]Namespace
+	namespaces map[string]*home
 }
+
+// home is a namespace by its name.
+type home struct {
+	name string
+	Namespace
+}
+
+// instant is a time as connections keep it.
+func (s *Server) instant(t time.Time) time.Duration { return t.Sub(s.start) }
 
 // NewServer makes a server with its own engine, for an adapter to mount.
 func NewServer(cfg Config, engine engineio.Config) (*Server, error) {
@@ -58,7 +69,7 @@ func NewServer(cfg Config, engine engineio.Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, namespaces: make(map[string]Namespace)}
+	s := &Server{cfg: cfg, start: time.Now(), newcomers: newcomers{patience: cfg.ConnectTimeout}, namespaces: make(map[string]*home)}
 	if s.engine, err = engineio.NewServer(engine, s.accept); err != nil {
 		return nil, err
 	}
@@ -79,11 +90,11 @@ func (s *Server) Handle(name string, ns Namespace) {
 		panic(fmt.Sprintf("socketio: namespace %q is handled already", name))
 	}
 	grown := maps.Clone(s.namespaces)
-	grown[name] = ns
+	grown[name] = &home{name, ns}
 	s.namespaces = grown
 }
 
-func (s *Server) namespace(name string) Namespace {
+func (s *Server) namespace(name string) *home {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.namespaces[name]

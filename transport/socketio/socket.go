@@ -31,17 +31,21 @@ type Socket struct {
 	// Value is the upper layer's. It is best set in Namespace.Connect and left alone.
 	Value any
 
-	conn      *conn
-	id        string
-	namespace string
-	ns        Namespace
+	conn *conn
+	id   string
+	home *home
 
 	mu       sync.Mutex
 	state    socketState
-	admitted bool // Connect has said yes: Disconnect will be called
-	held     []held
+	admitted bool     // Connect has said yes: Disconnect will be called
+	joining  *joining // nil once the client was told that it is connected
 	acks     map[uint64]*pending
 	nextAck  uint64
+}
+
+// joining is what a socket needs until its client was told that it is connected.
+type joining struct {
+	held []held
 }
 
 type socketState uint8
@@ -64,7 +68,7 @@ type held struct {
 func (s *Socket) ID() string { return s.id }
 
 // Namespace is the name of the socket's namespace.
-func (s *Socket) Namespace() string { return s.namespace }
+func (s *Socket) Namespace() string { return s.home.name }
 
 // RemoteAddr is the client's address as the adapter saw it.
 func (s *Socket) RemoteAddr() string { return s.conn.session.RemoteAddr() }
@@ -80,7 +84,7 @@ func (s *Socket) ConnectionID() string { return s.conn.session.ID() }
 
 // Emit sends an event, reliably and in order.
 func (s *Socket) Emit(event string, args ...any) error {
-	m, err := EncodeEvent(s.namespace, event, args...)
+	m, err := EncodeEvent(s.home.name, event, args...)
 	if err != nil {
 		return err
 	}
@@ -111,11 +115,11 @@ func (s *Socket) send(h held) bool {
 		return s.deliver(h)
 	case s.state == disconnected:
 		return false
-	case len(s.held) >= maxHeld:
+	case len(s.joining.held) >= maxHeld:
 		s.conn.session.Close(engineio.SlowClient)
 		return false
 	}
-	s.held = append(s.held, h)
+	s.joining.held = append(s.joining.held, h)
 	return true
 }
 
@@ -140,7 +144,7 @@ func (s *Socket) CloseConnection(reason Reason) { s.conn.session.Close(reason) }
 // leave disconnects the socket, by the client's or the server's wish.
 func (s *Socket) leave(reason Reason, byServer bool) {
 	if byServer {
-		s.send(held{message: encodePacket(Packet{Type: TypeDisconnect, Namespace: s.namespace})})
+		s.send(held{message: encodePacket(Packet{Type: TypeDisconnect, Namespace: s.home.name})})
 	}
 	if s.conn.remove(s, byServer) {
 		s.gone()
@@ -162,12 +166,12 @@ func (s *Socket) admit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.admitted = true
-	answer := Packet{Type: TypeConnect, Namespace: s.namespace, Data: data}
+	answer := Packet{Type: TypeConnect, Namespace: s.home.name, Data: data}
 	s.deliver(held{message: encodePacket(answer), lane: Urgent})
-	for _, h := range s.held {
+	for _, h := range s.joining.held {
 		s.deliver(h)
 	}
-	s.held = nil
+	s.joining = nil
 	if s.state == connecting {
 		s.state = connected
 	}
@@ -179,7 +183,7 @@ func (s *Socket) refused() {
 	s.gone()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.held = nil
+	s.joining = nil
 }
 
 // gone refuses all further output and fails what waits for acknowledgements.
@@ -201,7 +205,7 @@ func (s *Socket) ended(reason Reason) {
 	admitted := s.admitted
 	s.mu.Unlock()
 	if admitted {
-		s.ns.Disconnect(s, reason)
+		s.home.Disconnect(s, reason)
 	}
 }
 
@@ -215,7 +219,7 @@ func (s *Socket) event(p Packet, args Args, at time.Time) {
 	if p.HasID {
 		e.Ack = s.acker(p.ID, slices.Contains(s.conn.srv.cfg.Apart, name))
 	}
-	s.ns.Event(s, e)
+	s.home.Event(s, e)
 }
 
 // acker is the Ack of one event. An urgent one does not wait behind what is queued.
@@ -224,7 +228,7 @@ func (s *Socket) acker(id uint64, urgent bool) func(args ...any) error {
 	return func(args ...any) (err error) {
 		once.Do(func() {
 			var m engineio.Message
-			if m, err = encode(Packet{Type: TypeAck, Namespace: s.namespace, ID: id, HasID: true}, "", args); err != nil {
+			if m, err = encode(Packet{Type: TypeAck, Namespace: s.home.name, ID: id, HasID: true}, "", args); err != nil {
 				return
 			}
 			push := s.Push
