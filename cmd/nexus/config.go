@@ -31,6 +31,9 @@ const (
 // maxFlood is more requests a second than a node can answer.
 const maxFlood = 1_000_000
 
+// mostConnections is more than the ports of a campus's addresses.
+const mostConnections = 10_000_000
+
 // minSecret is how many bytes a secret has at least: as many as the SHA-256 that it keys.
 const minSecret = 32
 
@@ -46,6 +49,9 @@ type Config struct {
 	CORSOrigins      []string       `name:"cors-origins" env:"NEXUS_CORS_ORIGINS" help:"Origins of web clients, separated by commas. In development any localhost port too."`
 	TrustedProxies   []string       `env:"NEXUS_TRUSTED_PROXIES" help:"Addresses or CIDRs of proxies whose X-Forwarded-For is believed."`
 	FloodRate        float64        `env:"NEXUS_FLOOD_RATE" default:"2000" help:"Requests a second that one client address may make; a campus often shares one."`
+	MaxConnections   int            `env:"NEXUS_MAX_CONNECTIONS" default:"100000" help:"Connections of sockets that the node takes; past it, as past the next two, new ones are answered 503 with Retry-After and the others go on."`
+	MaxPerAddress    int            `env:"NEXUS_MAX_PER_ADDRESS" default:"50000" help:"Of these, how many one client address may have; a campus often shares one."`
+	MaxMemory        string         `env:"NEXUS_MAX_MEMORY" help:"What the process may use, such as 900MiB, of which new connections leave a tenth; 0 is no bound. GOMEMLIMIT, or what its control group may use."`
 	Demo             *bool          `env:"NEXUS_DEMO" negatable:"" help:"Seed the demo campus into an empty database; on in development."`
 	ClusterBind      string         `env:"NEXUS_CLUSTER_BIND" default:"127.0.0.1:0" help:"Where nodes find each other (host:port, UDP and TCP) and, at the next port, send each other messages; port 0 takes two free ones."`
 	ClusterAdvertise string         `env:"NEXUS_CLUSTER_ADVERTISE" help:"Address at which other nodes reach this one, if it is not that of NEXUS_CLUSTER_BIND."`
@@ -71,6 +77,7 @@ type Config struct {
 	gossip  cluster.Gossip
 	links   cluster.Links
 	pages   []page.Channel
+	memory  int64 // bytes; 0: no bound
 }
 
 // configError is a value that the process cannot work with. It names the variable and what it takes.
@@ -135,7 +142,13 @@ func (c *Config) check() error {
 	if !(c.FloodRate >= 1 && c.FloodRate <= maxFlood) { // so that NaN is refused
 		return wrong("NEXUS_FLOOD_RATE", "takes a number of requests a second from 1 to %d, not %v", maxFlood, c.FloodRate)
 	}
-	for _, step := range []func() error{c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkPages, c.checkProduction} {
+	if c.MaxConnections < 1 || c.MaxConnections > mostConnections {
+		return wrong("NEXUS_MAX_CONNECTIONS", "takes a number from 1 to %d, not %d", mostConnections, c.MaxConnections)
+	}
+	if c.MaxPerAddress < 1 || c.MaxPerAddress > mostConnections {
+		return wrong("NEXUS_MAX_PER_ADDRESS", "takes a number from 1 to %d, not %d", mostConnections, c.MaxPerAddress)
+	}
+	for _, step := range []func() error{c.checkMemory, c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkPages, c.checkProduction} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -159,6 +172,18 @@ func (c *Config) checkDatabaseURL() error {
 	u, err := url.Parse(c.DatabaseURL)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || strings.Contains(u.Path+u.RawQuery+u.Fragment, "@") {
 		return wrong("NEXUS_DATABASE_URL", "takes postgres://user:password@host:port/database, special characters of the password as %%XX")
+	}
+	return nil
+}
+
+// checkMemory finds the limit out if nobody says.
+func (c *Config) checkMemory() (err error) {
+	if c.MaxMemory == "" {
+		c.memory = memoryLimit(os.DirFS("/"))
+		return nil
+	}
+	if c.memory, err = parseSize(c.MaxMemory); err != nil {
+		return wrong("NEXUS_MAX_MEMORY", "takes bytes, such as 900MiB or 2GiB, or 0 for no bound, not %q", c.MaxMemory)
 	}
 	return nil
 }
@@ -308,7 +333,8 @@ func (c *Config) LogValue() slog.Value {
 		slog.Bool("clusterKey", c.ClusterKey != ""), slog.Bool("clusterTLS", c.ClusterTLSCert != ""),
 		slog.Any("pages", c.channels()),
 		slog.Duration("drainDelay", *c.DrainDelay), slog.Duration("drainSpread", *c.DrainSpread),
-		slog.Float64("floodRate", c.FloodRate), slog.Bool("demo", *c.Demo),
+		slog.Float64("floodRate", c.FloodRate), slog.Int("maxConnections", c.MaxConnections), slog.Int("maxPerAddress", c.MaxPerAddress),
+		slog.Int64("memory", c.memory), slog.Bool("demo", *c.Demo),
 		slog.String("logLevel", c.LogLevel), slog.String("logFormat", c.LogFormat),
 	)
 }

@@ -75,6 +75,9 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"NEXUS_FLOOD_RATE=NaN"}, "from 1 to 1000000"},
 		{[]string{"NEXUS_FLOOD_RATE=Inf"}, "from 1 to 1000000"},
 		{[]string{"NEXUS_FLOOD_RATE=fast"}, "float"},
+		{[]string{"NEXUS_MAX_CONNECTIONS=0"}, "from 1 to 10000000"},
+		{[]string{"NEXUS_MAX_PER_ADDRESS=-1"}, "from 1 to 10000000"},
+		{[]string{"NEXUS_MAX_MEMORY=900MB"}, "such as 900MiB"},
 		{[]string{"NEXUS_DEMO=perhaps"}, "must be true"},
 		{[]string{"NEXUS_CLUSTER_BIND=7946"}, "takes host:port"},
 		{[]string{"NEXUS_CLUSTER_BIND=10.0.0.7:65535"}, "from 0 to 65534"}, // the next port is needed too
@@ -228,7 +231,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		}
 		c := Config{
 			Env:     rapid.SampledFrom([]string{development, production}).Draw(t, "env"),
-			DataDir: "data", DatabaseConns: 16, FloodRate: 100, ClusterBind: "127.0.0.1:0",
+			DataDir: "data", DatabaseConns: 16, FloodRate: 100, MaxConnections: 1, MaxPerAddress: 1, ClusterBind: "127.0.0.1:0",
 		}
 		u := url.URL{Scheme: "postgres", User: url.UserPassword(draw("user"), draw("password")), Host: "db:5432", Path: "/nexus"}
 		switch rapid.IntRange(0, 2).Draw(t, "form") {

@@ -226,7 +226,10 @@ func (n *node) openTransport(context.Context) error {
 	})
 	n.live, err = live.New(live.Config{
 		// What clients send is small, and half a message may wait for as long as its sender likes.
-		Engine: engineio.Config{AllowOrigin: n.http.AllowedOrigin, SessionPrefix: n.cluster.Tag() + ".", MaxPayload: 64 << 10},
+		Engine: engineio.Config{
+			AllowOrigin: n.http.AllowedOrigin, SessionPrefix: n.cluster.Tag() + ".", MaxPayload: 64 << 10,
+			MaxSessions: n.cfg.MaxConnections, MaxPerAddress: n.cfg.MaxPerAddress, Pressed: newMemory(n.cfg.memory).short,
+		},
 		Limits: socketio.Config{MaxEventBytes: 64 << 10, MaxAttachments: 1},
 		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Safety: n.onSockets(guard, limiter),
 		Log: n.log, Registry: n.registry,

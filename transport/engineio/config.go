@@ -17,7 +17,8 @@ type Config struct {
 	WriteTimeout   time.Duration // 10 s: for a socket to take another byte
 	CloseTimeout   time.Duration // 2 s: for the rest and the close frame to leave, and for the last poll to come
 	MaxPayload     int           // 1,000,000 bytes: one polling body, or one WebSocket message
-	MaxSessions    int           // 100,000: past it handshakes are answered with 503
+	MaxSessions    int           // 100,000: past it handshakes are refused
+	MaxPerAddress  int           // MaxSessions: of one client address, or one IPv6 network of 64 bits; a campus often shares one
 	MaxQueueBytes  int           // 1 MiB: urgent and reliable bytes that may wait; past it the session is closed (SlowClient)
 	MaxSlots       int           // 64: lossy slots per session; past it offers under new names are dropped
 	ChunkBytes     int           // 64 KiB: of one write; the urgent lane is looked at between two
@@ -26,6 +27,10 @@ type Config struct {
 	// SessionPrefix begins the id of every session of this server, so that whoever meets the id elsewhere knows whose it is: at most
 	// 32 characters that need no escaping in a URL, "" for none.
 	SessionPrefix string
+
+	// Pressed reports whether memory runs short: new sessions are refused then, and those that are there go on. It is asked at every
+	// handshake, and must be quick. Without it memory is no reason.
+	Pressed func() bool
 
 	// AllowOrigin decides on requests that carry an Origin header, polling and upgrade alike. Without it they are all refused.
 	// Requests without the header come from native clients and pass.
@@ -44,12 +49,25 @@ type Hooks struct {
 	Queued   func(bytes int)         // a message was accepted for one session
 	Dropped  func()                  // a lossy message gave way to a newer one, or found no slot
 	Refused  func(status int)        // a request was answered with an error
+	Full     func(why Why)           // a handshake was refused that would have been fine at another time
 }
 
 // LogPanic logs a panic of the upper layer, which has ended its session, with the stack that it left.
 func LogPanic(cause any) {
 	slog.Error("websocket handler panicked", "cause", cause, "stack", string(debug.Stack()))
 }
+
+// Why says why there is no room for a new session.
+type Why string
+
+// The reasons. A refused handshake is answered with 503 and Retry-After; a WebSocket that is one too many of its address, or
+// comes in the same moment as others, is accepted and closed with TooManySessions.
+const (
+	FullClosing  Why = "closing"
+	FullSessions Why = "sessions"
+	FullAddress  Why = "address"
+	FullMemory   Why = "memory"
+)
 
 // Check reports the first field that is out of its range.
 func (c Config) Check() error {
@@ -77,13 +95,17 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("engineio: %s is %v: at least 1ms", d.name, *d.at)
 		}
 	}
+	if c.MaxSessions == 0 {
+		c.MaxSessions = 100_000
+	}
 	for _, n := range []struct {
 		name     string
 		at       *int
 		def, min int
 	}{
 		{"MaxPayload", &c.MaxPayload, 1_000_000, 128},
-		{"MaxSessions", &c.MaxSessions, 100_000, 1},
+		{"MaxSessions", &c.MaxSessions, c.MaxSessions, 1},
+		{"MaxPerAddress", &c.MaxPerAddress, c.MaxSessions, 1},
 		{"MaxQueueBytes", &c.MaxQueueBytes, 1 << 20, 1024},
 		{"MaxSlots", &c.MaxSlots, 64, 1},
 		{"ChunkBytes", &c.ChunkBytes, 64 << 10, 1024},

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
+	"net/netip"
 	"runtime"
 	"sync"
 )
@@ -25,10 +26,11 @@ type Server struct {
 	alarms  *alarms
 	flusher *flusher
 
-	mu       sync.Mutex
-	sessions map[string]*Session
-	closing  bool
-	idle     chan struct{} // closed when a closing server has no session left; made by Shutdown
+	mu        sync.Mutex
+	sessions  map[string]*Session
+	addresses map[string]int // how many of them each client address has
+	closing   bool
+	idle      chan struct{} // closed when a closing server has no session left; made by Shutdown
 }
 
 // NewServer makes a server whose new sessions are introduced by accept, before their first message. Accept may push.
@@ -40,7 +42,7 @@ func NewServer(cfg Config, accept func(*Session) Receiver) (*Server, error) {
 	if accept == nil {
 		return nil, errors.New("engineio: accept is nil")
 	}
-	s := &Server{cfg: cfg, accept: accept, alarms: newAlarms(), sessions: make(map[string]*Session)}
+	s := &Server{cfg: cfg, accept: accept, alarms: newAlarms(), sessions: make(map[string]*Session), addresses: make(map[string]int)}
 	s.flusher = newFlusher(cfg.Workers)
 	return s, nil
 }
@@ -113,22 +115,58 @@ func (s *Server) Shutdown(ctx context.Context, reason Reason) (closed int, err e
 	}
 }
 
-// full reports whether a handshake must be turned away.
+// full reports whether a handshake must be turned away, whoever sent it.
 func (s *Server) full() bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing || len(s.sessions) >= s.cfg.MaxSessions
+	why := s.why()
+	s.mu.Unlock()
+	return s.turnedAway(why)
 }
 
 // add registers a new session, if there is room.
 func (s *Server) add(session *Session) bool {
+	at := network(session.remote)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing || len(s.sessions) >= s.cfg.MaxSessions {
-		return false
+	why := s.why()
+	if why == "" && s.addresses[at] >= s.cfg.MaxPerAddress {
+		why = FullAddress
 	}
-	s.sessions[session.id] = session
-	return true
+	if why == "" {
+		s.sessions[session.id] = session
+		s.addresses[at]++
+	}
+	s.mu.Unlock()
+	return !s.turnedAway(why)
+}
+
+// why says why there is no room, "" if there is; s.mu is held.
+func (s *Server) why() Why {
+	switch {
+	case s.closing:
+		return FullClosing
+	case len(s.sessions) >= s.cfg.MaxSessions:
+		return FullSessions
+	case s.cfg.Pressed != nil && s.cfg.Pressed():
+		return FullMemory
+	}
+	return ""
+}
+
+// turnedAway tells the hook, if there is a reason.
+func (s *Server) turnedAway(why Why) bool {
+	if why != "" && s.cfg.Hooks.Full != nil {
+		s.cfg.Hooks.Full(why)
+	}
+	return why != ""
+}
+
+// network is whom an address is counted for: who has one IPv6 address has 2^64.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil || a.Is4() || a.Is4In6() {
+		return address
+	}
+	return netip.PrefixFrom(a.WithZone(""), 64).Masked().String()
 }
 
 func (s *Server) lookup(id string) *Session {
@@ -141,7 +179,13 @@ func (s *Server) lookup(id string) *Session {
 func (s *Server) remove(session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.sessions, session.id)
+	if s.sessions[session.id] == session {
+		delete(s.sessions, session.id)
+		at := network(session.remote)
+		if s.addresses[at]--; s.addresses[at] == 0 {
+			delete(s.addresses, at)
+		}
+	}
 	if len(s.sessions) == 0 && s.closing && s.idle != nil {
 		select {
 		case <-s.idle:

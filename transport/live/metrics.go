@@ -18,6 +18,7 @@ type metrics struct {
 	queued      prometheus.Counter
 	dropped     prometheus.Counter
 	rejected    *prometheus.CounterVec
+	full        *prometheus.CounterVec
 	sockets     *prometheus.GaugeVec
 	ends        *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
@@ -47,6 +48,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		queued:      counter("nexus_socket_queued_bytes_total", "Bytes of messages handed to connections."),
 		dropped:     counter("nexus_socket_superseded_total", "Lossy messages that gave way to a newer one."),
 		rejected:    counters("nexus_socket_requests_refused_total", "Handshakes and polls refused, by status.", "status"),
+		full:        counters("nexus_connections_refused_total", "Handshakes refused for want of room, by reason: closing, sessions, address or memory.", "reason"),
 		sockets:     gauges("nexus_sockets", "Connected sockets by namespace.", "namespace"),
 		ends:        counters("nexus_sockets_ended_total", "Sockets that ended, by namespace and reason.", "namespace", "reason"),
 		refusals:    counters("nexus_sockets_refused_total", "CONNECTs refused, by namespace and code.", "namespace", "code"),
@@ -58,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.connections, m.closed, m.upgrades, m.received, m.queued, m.dropped, m.rejected,
+		m.connections, m.closed, m.upgrades, m.received, m.queued, m.dropped, m.rejected, m.full,
 		m.sockets, m.ends, m.refusals, m.events, m.broadcasts, m.deliveries, m.flooded, m.late,
 	} {
 		errs = append(errs, reg.Register(c))
@@ -82,6 +84,7 @@ func (m *metrics) hooks() engineio.Hooks {
 		Received: func(bytes int) { m.received.Add(float64(bytes)) },
 		Queued:   func(bytes int) { m.queued.Add(float64(bytes)) },
 		Dropped:  m.dropped.Inc,
+		Full:     func(why engineio.Why) { m.full.WithLabelValues(string(why)).Inc() },
 		Refused:  func(status int) { m.rejected.WithLabelValues(statusClass(status)).Inc() },
 	}
 }

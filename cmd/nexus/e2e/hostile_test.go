@@ -132,3 +132,23 @@ func lets(op *resttest.Operation, who string) bool {
 	}
 	return false
 }
+
+// TestANodeShortOfMemoryRefusesNewSockets, with a word when to come again; all else works, and who is there stays.
+func TestANodeShortOfMemoryRefusesNewSockets(t *testing.T) {
+	t.Parallel()
+	s := start(t, "NEXUS_MAX_MEMORY=1MiB", "GOMEMLIMIT=1GiB") // the collector need not try
+	res, err := web.Get(s.url + "/socket.io/?EIO=4&transport=polling")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := res.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Retry-After") == "" {
+		t.Errorf("%s, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
+	}
+	s.stranger().call(t, "GET", "/mess/halls", nil, 200, nil)
+	if n := s.figure(t, `nexus_connections_refused_total{reason="memory"}`); n != 1 {
+		t.Errorf("%v are counted", n)
+	}
+}
