@@ -1,0 +1,5 @@
+//go:build !linux
+
+package usage
+
+func read(int) (Use, error) { return Use{}, ErrUnknown }
