@@ -100,7 +100,7 @@ func (p page) setting(s scenario) string {
 	case "sos-quiet":
 		return fmt.Sprintf("%d officers hear.", officerNum)
 	case "stalled":
-		d = z.stalled
+		sockets, d = z.eight, z.stalled
 	case "many":
 		sockets = z.many
 	case "three-nodes":

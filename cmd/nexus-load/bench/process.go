@@ -47,7 +47,10 @@ func (p *process) pid() int { return p.cmd.Process.Pid }
 func (p *process) ended() error {
 	select {
 	case <-p.gone:
-		return fmt.Errorf("%s has ended (%v), see %s", p.cmd.Path, p.err, p.log.Name())
+		if p.err == nil {
+			return fmt.Errorf("%s has ended by itself, see %s", p.cmd.Path, p.log.Name())
+		}
+		return fmt.Errorf("%s has ended, see %s: %w", p.cmd.Path, p.log.Name(), p.err)
 	default:
 		return nil
 	}

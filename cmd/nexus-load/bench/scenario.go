@@ -45,7 +45,7 @@ const (
 
 const (
 	quietRate  = 50 // presses a second where they are the load
-	busyRate   = 10 // where the ticks are
+	busyRate   = 12 // where the ticks are
 	presses    = 400
 	allHalls   = "*"
 	officerNum = 3
@@ -79,7 +79,7 @@ func scenarios() []scenario {
 		{name: "sos-quiet", title: fmt.Sprintf("SOS, %d a second, on a quiet campus", quietRate), targets: both, run: alarms(nil, "", quietRate)},
 		{name: "sos-ticks", title: fmt.Sprintf("SOS, %d a second, while everybody hears one hall", quietRate), targets: both, run: alarms(func(z size) int { return z.sockets }, "", quietRate)},
 		{name: "sos-eight", title: fmt.Sprintf("SOS, %d a second, while everybody hears eight halls", busyRate), halls: someHalls, targets: both, run: alarms(func(z size) int { return z.eight }, allHalls, busyRate)},
-		{name: "stalled", title: "One hall at 1 Hz, and one reader in a hundred never reads", targets: both, run: stalled},
+		{name: "stalled", title: "Eight halls at 1 Hz, and one reader in a hundred never reads", halls: someHalls, targets: both, run: stalled},
 		{name: "reconnect", title: "Everybody comes back at once", targets: both, run: reconnect},
 		{name: "many", title: "As many as a node may have here, one hall", targets: both, run: ticks(func(z size) int { return z.many }, "")},
 		{name: "three-nodes", title: "Three nodes, one hall", nodes: 3, targets: alone, run: ticks(func(z size) int { return z.three }, "")},
@@ -141,7 +141,7 @@ func ticks(sockets func(size) int, subscribe string) func(context.Context, *targ
 
 // stalled is ticks with readers that do not read.
 func stalled(ctx context.Context, t *target, z size) (figures, error) {
-	h, err := t.hear(ctx, z.sockets, append(timed(z, z.stalled), "--stalled", "1")...)
+	h, err := t.hear(ctx, z.eight, append(timed(z, z.stalled), "--subscribe", allHalls, "--stalled", "1")...)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"nexus/cmd/nexus-load/crowd"
@@ -70,6 +71,9 @@ func Run(ctx context.Context, o Options) (_ *Result, err error) {
 	}
 	return r.result, nil
 }
+
+// self is this process, where the system says what it takes.
+var self = usage.Processes{os.Getpid()}
 
 type run struct {
 	Options
@@ -144,6 +148,7 @@ func (r *run) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	own, unread := self.Read()
 	if r.crowd != nil {
 		if err := r.crowd.Measure(true); err != nil {
 			return err
@@ -172,6 +177,9 @@ func (r *run) measure(ctx context.Context) error {
 		return err
 	}
 	r.result.Seconds = seconds.Seconds()
+	if now, err := self.Read(); err == nil && unread == nil {
+		r.result.GeneratorCPUMSPerSecond = micros(now.CPU-own.CPU) / 1000 / seconds.Seconds()
+	}
 	if s := r.result.Server; len(r.Server) > 0 {
 		if s == nil {
 			s = &Server{ResidentBefore: before.Resident}

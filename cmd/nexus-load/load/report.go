@@ -25,7 +25,9 @@ type Result struct {
 	SOS          *sos.Result `json:"sos,omitempty"`
 	Reconnect    *Ramp       `json:"reconnect,omitempty"`
 	Server       *Server     `json:"server,omitempty"`
-	ResidentMost int64       `json:"residentMost,omitempty"` // bytes, the most seen while it was measured
+	ResidentMost int64       `json:"residentMost,omitempty"` // bytes of the server, the most seen while it was measured
+
+	GeneratorCPUMSPerSecond float64 `json:"generatorCpuMsPerSecond"` // what measuring took itself
 }
 
 // Ramp is how everybody was connected.
@@ -113,6 +115,7 @@ func (r *Result) printCounts(out io.Writer) {
 		fmt.Fprintf(out, "server: %.1f µs of CPU per connection, %.2f per update, %.1f ms/s in all; %.1f MB resident, %.0f bytes per socket\n",
 			s.CPUPerConnectionUS, s.CPUPerMessageUS, s.CPUMSPerSecond, float64(s.Resident)/1e6, s.BytesPerSocket)
 	}
+	fmt.Fprintf(out, "this generator: %.1f ms/s of CPU\n", r.GeneratorCPUMSPerSecond)
 }
 
 func counts[N int | uint64](out io.Writer, what string, m map[string]N) {

@@ -60,7 +60,8 @@ type Probe struct {
 	result  Result
 	open    map[int64]press // by client and its packet's id
 	alarms  map[string]*alarm
-	failure error // the first that ended a client
+	failure error         // the first that ended a client
+	broken  chan struct{} // closed with the failure
 	quiet   *sync.Cond
 	left    sync.WaitGroup
 }
@@ -84,7 +85,7 @@ func Open(ctx context.Context, o Options) (_ *Probe, err error) {
 	if len(o.Students) == 0 || len(o.Officers) == 0 || o.Rate <= 0 {
 		return nil, errors.New("a probe takes students, officers and a rate")
 	}
-	p := &Probe{options: o, officers: len(o.Officers), free: make(chan *client, len(o.Students)), alarms: make(map[string]*alarm), open: make(map[int64]press)}
+	p := &Probe{options: o, officers: len(o.Officers), free: make(chan *client, len(o.Students)), alarms: make(map[string]*alarm), open: make(map[int64]press), broken: make(chan struct{})}
 	p.result.Refused = make(map[string]int)
 	p.quiet = sync.NewCond(&p.mu)
 	tokens := slices.Concat(o.Officers, o.Students)
@@ -127,6 +128,8 @@ func (p *Probe) Run(ctx context.Context) (Result, error) {
 		next.Reset(time.Until(due))
 		select {
 		case <-next.C:
+		case <-p.broken:
+			return p.finish()
 		case <-ctx.Done():
 			return p.finish()
 		}
@@ -267,6 +270,7 @@ func (p *Probe) settle(incident string, a *alarm) {
 func (p *Probe) fail(err error) {
 	if p.failure == nil {
 		p.failure = err
+		close(p.broken)
 	}
 	p.quiet.Broadcast()
 }
