@@ -14,9 +14,10 @@ SQLC          := bin/sqlc-$(SQLC_VERSION)
 PROTOC_GEN_GO := bin/protoc-gen-go-$(PROTOC_GEN_GO_VERSION)
 GOLANGCI_LINT := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
-E2E      := cmd/nexus/e2e
-FUZZTIME := 5s
-PROTOC    = protoc -I . --plugin=protoc-gen-go=$(PROTOC_GEN_GO) --go_opt=module=nexus $$(find actors cluster -name '*.proto' | sort)
+E2E        := cmd/nexus/e2e
+BENCH_NODE := deploy/bench/node
+FUZZTIME   := 5s
+PROTOC      = protoc -I . --plugin=protoc-gen-go=$(PROTOC_GEN_GO) --go_opt=module=nexus $$(find actors cluster -name '*.proto' | sort)
 
 .PHONY: help run build test lint fmt gen gen-check vet unit fuzz e2e bench chaos
 
@@ -84,10 +85,18 @@ $(E2E)/node_modules: $(E2E)/package-lock.json
 	@npm ci --prefix $(E2E) --no-audit --no-fund --silent
 	@touch $@
 
-bench: ## Grain calls, check-ins, ticks and sockets in numbers
-	@deploy/dev/need.sh postgres redis
+# The comparison takes an hour of a machine that does nothing else, and 20,000 descriptors for a process; with BENCH=--quick three minutes.
+bench: $(BENCH_NODE)/node_modules ## Grain calls, check-ins, ticks and sockets in numbers; then NEXUS beside Node, in docs/benchmarks.md
+	@deploy/dev/need.sh postgres redis node
 	@go test -run '^$$' -bench . -benchmem -timeout 10m $$(go list ./... | grep -v '^nexus/$(E2E)')
 	@go test -run '^$$' -bench . -timeout 10m ./$(E2E)/...
+	@go build -trimpath -o bin/nexus-load ./cmd/nexus-load
+	@bin/nexus-load bench $(BENCH)
+
+$(BENCH_NODE)/node_modules: $(BENCH_NODE)/package-lock.json
+	@deploy/dev/need.sh node
+	@npm ci --prefix $(BENCH_NODE) --no-audit --no-fund --silent
+	@touch $@
 
 # Uses haproxy, redis, and as root ip and nft for what can be cut, where they are installed; says what it ran without.
 chaos: ## Kill, freeze, drain and cut a campus of real nodes, and check that nothing is lost; minutes

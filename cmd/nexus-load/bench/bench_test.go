@@ -140,3 +140,11 @@ func TestWithoutThePackagesOfNodeItSaysWhatToType(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRound(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 0.123: "0.12", -4892.44: "-4892", 12.345: "12.3", 99.96: "100.0", 1234.5: "1234"} {
+		if got := round(v); got != want {
+			t.Errorf("%v is written %s, want %s", v, got, want)
+		}
+	}
+}

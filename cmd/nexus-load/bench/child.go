@@ -18,9 +18,6 @@ import (
 	"nexus/cmd/nexus-load/load"
 )
 
-// socketsEach is how many sockets one process of the generator opens: fewer than the 20,000 descriptors that a process often may have.
-const socketsEach = 15_000
-
 // child is a generator at work.
 type child struct {
 	process *process
@@ -117,7 +114,7 @@ type audience []*child
 // listen starts a crowd and returns when all are served.
 func (t *target) listen(ctx context.Context, sockets int, args ...string) (audience, error) {
 	var a audience
-	processes := (sockets + socketsEach - 1) / socketsEach
+	processes := (sockets + t.bench.size.each - 1) / t.bench.size.each
 	for i := range processes {
 		n := sockets*(i+1)/processes - sockets*i/processes
 		c, err := t.child(append([]string{"--loops", "1", "--sockets", strconv.Itoa(n), "--ramp", strconv.Itoa(t.bench.size.ramp / processes)}, args...)...)

@@ -1,6 +1,9 @@
 package bench
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // The names of figures.
 const (
@@ -22,22 +25,21 @@ const (
 	unheard       = "not heard"
 	backSeconds   = "all back s"
 	failures      = "failures"
+	generator     = "generator ms/s"
 )
 
 // columns is the order of figures in a table.
 var columns = []string{
 	bytesEach, residentMB, cpuConnection, cpuMessage, cpuIdle, perSecond, tickP50, tickP99, tickMax, leftOut,
-	pressed, ackP99, alertP50, alertP99, unheard, backSeconds, connectP99, failures,
+	pressed, ackP99, alertP50, alertP99, unheard, backSeconds, connectP99, failures, generator,
 }
 
 // round writes a figure with as many digits as mean something.
 func round(v float64) string {
-	switch {
-	case v != v:
-		return "-"
-	case v >= 100 || v == 0:
+	switch size := math.Abs(v); {
+	case size >= 100 || size == 0:
 		return strconv.FormatFloat(v, 'f', 0, 64)
-	case v >= 10:
+	case size >= 10:
 		return strconv.FormatFloat(v, 'f', 1, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"nexus/cluster/freeport"
+	"nexus/cmd/nexus-load/crowd"
+	"nexus/cmd/nexus-load/load"
 )
 
 // The targets.
@@ -44,14 +47,15 @@ func (b *bench) start(ctx context.Context, kind string, halls, nodes int, log st
 			err = errors.Join(err, t.stop())
 		}
 	}()
-	var seeds []string
+	ports := make([]int, nodes)
+	seeds := make([]string, nodes)
 	for i := range nodes {
-		port, err := freeport.Row(3)
-		if err != nil {
+		if ports[i], err = freeport.Row(3); err != nil {
 			return nil, err
 		}
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		seeds = append(seeds, fmt.Sprintf("127.0.0.1:%d", port+1))
+		seeds[i] = local(ports[i] + 1)
+	}
+	for i, port := range ports {
 		cmd, err := b.command(kind, halls, port, seeds)
 		if err != nil {
 			return nil, err
@@ -60,7 +64,7 @@ func (b *bench) start(ctx context.Context, kind string, halls, nodes int, log st
 		if err != nil {
 			return nil, err
 		}
-		t.processes, t.urls = append(t.processes, p), append(t.urls, "http://"+addr)
+		t.processes, t.urls = append(t.processes, p), append(t.urls, "http://"+local(port))
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -69,12 +73,49 @@ func (b *bench) start(ctx context.Context, kind string, halls, nodes int, log st
 			return nil, err
 		}
 	}
+	if nodes > 1 { // which may take a while to agree on who ticks for all
+		for _, url := range t.urls {
+			if err := hears(ctx, url); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return t, nil
 }
 
-// command is a server's. The last of the seeds is its own.
+func local(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
+
+// hears waits until a listener at a node has heard several ticks.
+func hears(ctx context.Context, url string) (err error) {
+	to, err := load.Resolve(ctx, url, false)
+	if err != nil {
+		return err
+	}
+	c, err := crowd.Open(ctx, crowd.Options{Addrs: []netip.AddrPort{to.Addr}, Sockets: 1}, 1)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := c.Measure(true); err != nil {
+		return err
+	}
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if h, err := c.Heard(); err != nil || h.Messages >= 3 {
+			return err
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("a listener at %s hears nothing: %w", url, ctx.Err())
+		}
+	}
+}
+
+// command is a server's.
 func (b *bench) command(kind string, halls, port int, seeds []string) (*exec.Cmd, error) {
-	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	addr := local(port)
 	switch kind {
 	case rawTarget:
 		return exec.Command(b.self, "raw", "--addr", addr, "--halls", strconv.Itoa(halls)), nil
@@ -89,7 +130,7 @@ func (b *bench) command(kind string, halls, port int, seeds []string) (*exec.Cmd
 	cmd.Env = append(environment(),
 		"NEXUS_ADDR="+addr, "NEXUS_DATABASE_URL="+database, "NEXUS_DATA_DIR="+filepath.Join(b.data.dir, "node"), "NEXUS_JWT_SECRET="+secret,
 		"NEXUS_DEMO=false", "NEXUS_FLOOD_RATE=1000000", "NEXUS_LOG_LEVEL=warn",
-		"NEXUS_CLUSTER_BIND="+seeds[len(seeds)-1], "NEXUS_CLUSTER_SEEDS="+strings.Join(seeds[:len(seeds)-1], ","),
+		"NEXUS_CLUSTER_BIND="+local(port+1), "NEXUS_CLUSTER_SEEDS="+strings.Join(seeds, ","),
 	)
 	return cmd, nil
 }
