@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"nexus/cmd/nexus-load/loadtest"
 	"nexus/cmd/nexus-load/wire"
 	"nexus/transport/leaktest"
@@ -334,4 +336,26 @@ func TestWrongOptions(t *testing.T) {
 			t.Errorf("%s: opened, closed with %v", name, c.Close())
 		}
 	}
+}
+
+// TestHoweverTheNetworkCutsIt: ticks are counted once each, whatever parts they are read in.
+func TestHoweverTheNetworkCutsIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ticks := rapid.IntRange(1, 20).Draw(t, "ticks")
+		var all []byte
+		for seq := range ticks + 1 { // the first is not counted
+			all = wire.AppendServer(all, wire.Text, fmt.Appendf(nil,
+				`42/mess,["CROWD_UPDATE",{"hallId":"h","hall":"H","level":1,"status":"Low","seq":%d,"timestamp":"2026-11-25T21:50:28.000Z"}]`, seq+1))
+		}
+		l := &loop{options: new(Options), topics: make(map[string]int), links: newLinks(), measuring: true}
+		c := &client{loop: l, step: served}
+		for len(all) > 0 {
+			n := rapid.IntRange(1, min(len(all), 400)).Draw(t, "read")
+			c.take(slices.Clone(all[:n]), 0)
+			all = all[n:]
+		}
+		if l.heard.Messages != uint64(ticks) || l.heard.Gaps()+l.heard.Duplicates() > 0 || len(l.links.Unlikely) > 0 || c.rest != nil {
+			t.Fatalf("%d ticks of %d, %d left out, %d twice, %v", l.heard.Messages, ticks, l.heard.Gaps(), l.heard.Duplicates(), l.links.Unlikely)
+		}
+	})
 }
