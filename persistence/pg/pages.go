@@ -74,3 +74,10 @@ func (s *Pages) PageFailed(ctx context.Context, id, why string, again time.Durat
 		return q.PageFailed(ctx, seconds, why, id)
 	})
 }
+
+// ForgetPush forgets a browser whose push service says that it is gone; one that has subscribed anew, with other keys, stays.
+func (s *Pages) ForgetPush(ctx context.Context, sub nexus.PushSubscription) error {
+	return s.db.do(ctx, "forget a browser", func(ctx context.Context, q *sqlcgen.Queries) error {
+		return q.ForgetSubscription(ctx, sub.Endpoint, sub.P256DH, sub.Auth)
+	})
+}

@@ -93,6 +93,48 @@ func TestAPageSaysWhatItIsAbout(t *testing.T) {
 	}
 }
 
+// Somebody of whom nothing but the account is known is helped all the same.
+func TestWhoeverHasNoProfileIsPagedForToo(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	s.onDuty(s.ravi)
+	exec(t, s.db.Pool(), `delete from profile where user_id = $1`, s.asha.ID)
+	s.press(s.asha, "k")
+	if pages, to := s.take(nexus.ChannelEmail); to != "ravi@campus.test" || pages[0].Name != "" {
+		t.Fatalf("paged %q: %+v", to, pages)
+	}
+}
+
+// A browser whose push service says that it is gone gets no more pages; one that subscribed anew meanwhile does.
+func TestABrowserThatIsGoneIsForgotten(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	s.onDuty(s.ravi)
+	sub := nexus.PushSubscription{Endpoint: "https://push.test/1", P256DH: "p", Auth: "a"}
+	ok(t, s.office.Subscribe(t.Context(), caller(s.ravi), sub))
+	s.press(s.asha, "k")
+	pages, to := s.take(nexus.ChannelPush)
+	if to != sub.Endpoint {
+		t.Fatalf("to %q", to)
+	}
+	renewed := sub
+	renewed.P256DH = "q"
+	ok(t, s.office.Subscribe(t.Context(), caller(s.ravi), renewed))
+	left := func() int { return count(t, s.db.Pool(), `select count(*) from push_subscription`) }
+	if ok(t, s.pages.ForgetPush(t.Context(), *pages[0].Push)); left() != 1 {
+		t.Fatal("one that subscribed anew was forgotten")
+	}
+	for range 2 {
+		if ok(t, s.pages.ForgetPush(t.Context(), renewed)); left() != 0 {
+			t.Fatal("it was not forgotten")
+		}
+	}
+	exec(t, s.db.Pool(), `update safety_page set next_at = now()`) // its node ended before it noted more
+	if _, to := s.take(nexus.ChannelPush); to != "" {
+		t.Fatalf("sent again to %s", to)
+	}
+}
+
 func TestAPageIsTakenByOneAtATime(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -189,7 +231,7 @@ func TestNobodyIsPagedAfterAnAnswer(t *testing.T) {
 		"answered, and more are asked for": {func(s *safe, id nexus.IncidentID) {
 			_, err := s.act(s.ravi, id, nexus.SOSAcknowledged)
 			ok(s.T, err)
-			_, err = s.sos.Change(s.Context(), id, func(st incident.State, who incident.Roster, now time.Time) ([]incident.Event, error) {
+			_, err = s.sos.Change(s.Context(), nexus.Caller{}, id, func(st incident.State, who incident.Roster, now time.Time) ([]incident.Event, error) {
 				return st.Escalate(s.ravi.ID, "", who, now)
 			})
 			ok(s.T, err)

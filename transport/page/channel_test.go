@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +134,57 @@ func TestPushIsEncryptedAndUrgent(t *testing.T) {
 	p.Push = nil
 	if err := w.Send(t.Context(), p); !errors.Is(err, ErrRefused) {
 		t.Errorf("no subscription: %v", err)
+	}
+}
+
+// TestABrowserThatIsGoneIsForgotten, once its push service has said so; until that is kept the page is not done with, so that the service is
+// asked again.
+func TestABrowserThatIsGoneIsForgotten(t *testing.T) {
+	for _, status := range []int{http.StatusNotFound, http.StatusGone, http.StatusTooManyRequests} {
+		gone := status != http.StatusTooManyRequests
+		server := receive(t, httptest.NewTLSServer)
+		server.status = status
+		t.Cleanup(server.Client().CloseIdleConnections)
+		private, public, err := webpush.GenerateVAPIDKeys()
+		if err != nil {
+			t.Fatal(err)
+		}
+		push := Push{Subscriber: "mailto:security@example.edu", PublicKey: public, PrivateKey: private, Client: server.Client()}
+		p := sample()
+		p.Channel, p.Push = nexus.ChannelPush, browser(t, server.URL)
+		q := newQueue(p)
+		q.fails = errors.New("the database is away")
+		pager := Pager{store: q, log: slog.New(slog.DiscardHandler), sent: counted()}
+		for _, want := range []string{"", "failed"} {
+			pager.send(t.Context(), push, p)
+			if !gone {
+				want = ""
+			}
+			if state, _ := q.state(p.ID); state != want {
+				t.Errorf("%d: the page is %q, want %q", status, state, want)
+			}
+			q.fails = nil
+		}
+		if want := []nexus.PushSubscription{*p.Push, *p.Push}; gone && !slices.Equal(q.forgot, want) || !gone && len(q.forgot) > 0 {
+			t.Errorf("%d: forgot %v", status, q.forgot)
+		}
+	}
+	// Others' addresses are not ours to forget.
+	server := receive(t, httptest.NewServer)
+	server.status = http.StatusGone
+	q := newQueue(sample())
+	pager := Pager{store: q, log: slog.New(slog.DiscardHandler), sent: counted()}
+	pager.send(t.Context(), Webhook{Channel: nexus.ChannelWebhook, URL: server.URL}, sample())
+	if state, _ := q.state(sample().ID); state != "failed" || len(q.forgot) > 0 {
+		t.Errorf("a webhook: %q, forgot %v", state, q.forgot)
+	}
+}
+
+func TestWhoeverIsNotKnownByNameNeedsHelpToo(t *testing.T) {
+	p := sample()
+	p.Name = ""
+	if got := textOf(p).headline; got != "SOS: somebody needs help" {
+		t.Error(got)
 	}
 }
 

@@ -11,6 +11,7 @@ package page
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -29,18 +30,25 @@ type Store interface {
 	PageSent(ctx context.Context, id string) error
 	// PageFailed notes why a page has not left, and when to try again; 0 is never.
 	PageFailed(ctx context.Context, id, why string, again time.Duration) error
+	// ForgetPush forgets a browser that takes no messages any more, unless it has subscribed anew meanwhile.
+	ForgetPush(ctx context.Context, s nexus.PushSubscription) error
 }
 
 // Channel is a way out of the campus.
 type Channel interface {
 	// Name says which pages it takes.
 	Name() nexus.PagedChannel
-	// Send sends one page, within ctx. An error that wraps ErrRefused is final: the address is no good.
+	// Send sends one page, within ctx. An error that wraps ErrRefused is final: the address is no good; one that wraps ErrGone, that it never
+	// will be again.
 	Send(ctx context.Context, p nexus.OutPage) error
 }
 
-// ErrRefused says that sending again is of no use.
-var ErrRefused = errors.New("refused")
+var (
+	// ErrRefused says that sending again is of no use.
+	ErrRefused = errors.New("refused")
+	// ErrGone says that the address is no more. It is an ErrRefused.
+	ErrGone = fmt.Errorf("%w: gone", ErrRefused)
+)
 
 const (
 	look        = time.Second      // how often a channel without work looks for some
@@ -64,9 +72,7 @@ type Pager struct {
 // Start begins to send by the channels. Close ends it.
 func Start(store Store, channels []Channel, log *slog.Logger, reg prometheus.Registerer) (*Pager, error) {
 	ctx, cancel := context.WithCancel(context.Background())
-	p := &Pager{store: store, log: log, cancel: cancel, sent: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "nexus_pages_total", Help: "Attempts to page somebody outside the campus, by channel and what came of it.",
-	}, []string{"channel", "outcome"})}
+	p := &Pager{store: store, log: log, cancel: cancel, sent: counted()}
 	if err := reg.Register(p.sent); err != nil {
 		cancel()
 		return nil, err
@@ -75,6 +81,12 @@ func Start(store Store, channels []Channel, log *slog.Logger, reg prometheus.Reg
 		p.done.Go(func() { p.run(ctx, c) })
 	}
 	return p, nil
+}
+
+func counted() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "nexus_pages_total", Help: "Attempts to page somebody outside the campus, by channel and what came of it.",
+	}, []string{"channel", "outcome"})
 }
 
 // Close ends the pager. What is under way is cut short, and somebody else takes it up when its lease is over.
@@ -121,7 +133,15 @@ func (p *Pager) send(ctx context.Context, c Channel, page nexus.OutPage) {
 			outcome, again = "given up", 0
 		}
 		p.log.WarnContext(ctx, "a page did not leave", "channel", c.Name(), "incident", page.Incident.ID, "attempt", page.Attempts, "outcome", outcome, "err", err)
-		note = func() error { return p.store.PageFailed(ctx, page.ID, err.Error(), again) }
+		note = func() error {
+			// The browser first: should this node end in between, the page is handed out again and the push service says the same.
+			if errors.Is(err, ErrGone) && page.Push != nil {
+				if err := p.store.ForgetPush(ctx, *page.Push); err != nil {
+					return err
+				}
+			}
+			return p.store.PageFailed(ctx, page.ID, err.Error(), again)
+		}
 	}
 	p.sent.WithLabelValues(string(c.Name()), outcome).Inc()
 	if err := note(); err != nil && ctx.Err() == nil {

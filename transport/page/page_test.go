@@ -23,8 +23,10 @@ func TestMain(m *testing.M) {
 
 // queue is a Store in memory that keeps its promises.
 type queue struct {
-	mu    sync.Mutex
-	pages map[string]*queued
+	mu     sync.Mutex
+	pages  map[string]*queued
+	forgot []nexus.PushSubscription
+	fails  error // of ForgetPush
 }
 
 type queued struct {
@@ -69,6 +71,13 @@ func (q *queue) PageFailed(_ context.Context, id, _ string, again time.Duration)
 	}
 	q.pages[id].due = time.Now().Add(again)
 	return nil
+}
+
+func (q *queue) ForgetPush(_ context.Context, sub nexus.PushSubscription) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.forgot = append(q.forgot, sub)
+	return q.fails
 }
 
 func (q *queue) state(id string) (string, int) {

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 
 	"nexus"
@@ -11,7 +12,7 @@ type text struct{ headline, body string }
 
 func textOf(p nexus.OutPage) text {
 	i := p.Incident
-	t := text{headline: fmt.Sprintf("SOS: %s needs help", p.Name)}
+	t := text{headline: fmt.Sprintf("SOS: %s needs help", cmp.Or(p.Name, "somebody"))}
 	if i.Duress {
 		t.body = "The alarm was cancelled under duress: help is still needed. "
 	}

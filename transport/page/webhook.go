@@ -97,7 +97,7 @@ func judge(answer *http.Response) error {
 	case answer.StatusCode < 300:
 		return nil
 	case answer.StatusCode == http.StatusNotFound, answer.StatusCode == http.StatusGone:
-		return fmt.Errorf("%w: %s", ErrRefused, answer.Status)
+		return fmt.Errorf("%w: %s", ErrGone, answer.Status)
 	default:
 		return fmt.Errorf("answered %s", answer.Status)
 	}

@@ -19,11 +19,11 @@ with due as (
     from due where p.id = due.id
     returning p.id, p.channel, p.address, p.attempts, p.event_seq, p.incident_id, due.over
 )
-select t.id, t.channel, t.address, t.attempts, t.event_seq, sqlc.embed(v), f.full_name,
+select t.id, t.channel, t.address, t.attempts, t.event_seq, sqlc.embed(v), coalesce(f.full_name, '')::text as full_name,
        coalesce(b.p256dh, '')::text as p256dh, coalesce(b.auth, '')::text as auth
 from taken t
 join sos_view v on v.id = t.incident_id
-join profile f on f.user_id = v.user_id
+left join profile f on f.user_id = v.user_id
 left join push_subscription b on t.channel = 'push' and b.endpoint = t.address
 where not t.over
 order by t.id;
@@ -38,3 +38,7 @@ set state = case when sqlc.narg('again_seconds')::double precision is null then 
     next_at = clock_timestamp() + make_interval(secs => coalesce(sqlc.narg('again_seconds')::double precision, 0)),
     last_error = @last_error
 where id = @id and state = 'pending';
+
+-- name: ForgetSubscription :exec
+-- Unless the browser has subscribed anew meanwhile.
+delete from push_subscription where endpoint = @endpoint and p256dh = @p256dh and auth = @auth;

@@ -9,6 +9,16 @@ import (
 	"context"
 )
 
+const forgetSubscription = `-- name: ForgetSubscription :exec
+delete from push_subscription where endpoint = $1 and p256dh = $2 and auth = $3
+`
+
+// Unless the browser has subscribed anew meanwhile.
+func (q *Queries) ForgetSubscription(ctx context.Context, endpoint string, p256dh string, auth string) error {
+	_, err := q.db.Exec(ctx, forgetSubscription, endpoint, p256dh, auth)
+	return err
+}
+
 const pageFailed = `-- name: PageFailed :exec
 update safety_page
 set state = case when $1::double precision is null then 'failed' else 'pending' end,
@@ -51,11 +61,11 @@ with due as (
     from due where p.id = due.id
     returning p.id, p.channel, p.address, p.attempts, p.event_seq, p.incident_id, due.over
 )
-select t.id, t.channel, t.address, t.attempts, t.event_seq, v.id, v.user_id, v.category, v.silent, v.drill, v.duress, v.state, v.raised_at, v.cancel_until, v.acked_at, v.on_scene_at, v.closed_at, v.next_at, v.last_seq, v.head_hash, v.responders, v.location, f.full_name,
+select t.id, t.channel, t.address, t.attempts, t.event_seq, v.id, v.user_id, v.category, v.silent, v.drill, v.duress, v.state, v.raised_at, v.cancel_until, v.acked_at, v.on_scene_at, v.closed_at, v.next_at, v.last_seq, v.head_hash, v.responders, v.location, coalesce(f.full_name, '')::text as full_name,
        coalesce(b.p256dh, '')::text as p256dh, coalesce(b.auth, '')::text as auth
 from taken t
 join sos_view v on v.id = t.incident_id
-join profile f on f.user_id = v.user_id
+left join profile f on f.user_id = v.user_id
 left join push_subscription b on t.channel = 'push' and b.endpoint = t.address
 where not t.over
 order by t.id
