@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"time"
@@ -42,6 +43,20 @@ func NewDesk(store Store, dir grain.Directory, bus grain.Bus, o Options) *Desk {
 func (d *Desk) Close() {
 	d.provisional.close()
 	d.grains.close()
+}
+
+// Hear takes what other desks have put on the bus for this one, and reports whether it was that: all else is for sockets. It does not block.
+func (d *Desk) Hear(b *grain.Broadcast) bool {
+	if b.GetTopic() != heldTopic {
+		return false
+	}
+	var x handed
+	if err := json.Unmarshal(b.GetPayload(), &x); err != nil {
+		d.crier.log.Error("another node's press cannot be read", "err", err)
+		return true
+	}
+	d.provisional.hear(x)
+	return true
 }
 
 // Raise takes a press of the button. It is answered after the commit; but if the database does not take it within a second, all of
@@ -97,7 +112,7 @@ func (d *Desk) Act(ctx context.Context, by nexus.Caller, id nexus.IncidentID, to
 	return out.State.Said(by.User, to), err
 }
 
-// Escalate asks for more help, and returns the seq of the event.
+// Escalate asks for more help, and returns the seq of the event. Whoever repeats it does so under one idempotency key.
 func (d *Desk) Escalate(ctx context.Context, by nexus.Caller, id nexus.IncidentID, note string) (int64, error) {
 	if err := checkNote(note); err != nil {
 		return 0, err
@@ -108,14 +123,13 @@ func (d *Desk) Escalate(ctx context.Context, by nexus.Caller, id nexus.IncidentI
 		}
 		return s.Escalate(by.User, note, who, now)
 	})
-	if err != nil {
-		return 0, err
-	}
-	return out.Events[0].Seq, nil
+	return out.First, err
 }
 
-// Cancel takes the caller's own alarm back, or seems to, and returns the state that the caller may see.
+// Cancel takes the caller's own alarm back, or seems to, and returns the state that the caller may see. It is safe to repeat without
+// an idempotency key, and takes no notice of one: the key's hash of the request would be one of few digits.
 func (d *Desk) Cancel(ctx context.Context, by nexus.Caller, id nexus.IncidentID, duress bool) (nexus.SOSState, error) {
+	by.Once = nexus.Once{}
 	out, err := d.change(ctx, by, id, func(s State, _ Roster, now time.Time) ([]Event, error) {
 		if by.User != s.User {
 			return nil, nexus.Errorf(nexus.Forbidden, "only the person who raised it takes it back")
@@ -151,12 +165,22 @@ func (d *Desk) Locate(ctx context.Context, by nexus.Caller, id nexus.IncidentID,
 	return nil
 }
 
-// change lets decide change an incident that the caller may see.
+// EndTimer ends a safety timer of the caller's. Under duress it looks just so, while help is called: those who are concerned are told apart from the
+// answer, which takes no longer for it.
+func (d *Desk) EndTimer(ctx context.Context, by nexus.Caller, id string, duress bool) (nexus.SafetyTimer, error) {
+	t, out, err := d.store.EndTimer(ctx, by, id, duress)
+	if err == nil {
+		d.grains.do(func() { d.stored(out) })
+	}
+	return t, err
+}
+
+// change lets decide change an incident that the caller may see, once for each idempotency key.
 func (d *Desk) change(ctx context.Context, by nexus.Caller, id nexus.IncidentID, decide func(State, Roster, time.Time) ([]Event, error)) (Outcome, error) {
 	if err := checkID(id); err != nil {
 		return Outcome{}, err
 	}
-	out, err := d.store.Change(ctx, id, func(s State, who Roster, now time.Time) ([]Event, error) {
+	out, err := d.store.Change(ctx, by, id, func(s State, who Roster, now time.Time) ([]Event, error) {
 		if err := visible(s, by); err != nil {
 			return nil, err
 		}

@@ -237,6 +237,86 @@ func TestDuressIsAnsweredLikeACancel(t *testing.T) {
 	}
 }
 
+// TestCommandsAreSafeToRepeat: each is answered alike, and makes its events once, whatever has happened in between; an escalation and what was said
+// before an alarm was raised again, under their idempotency key.
+func TestCommandsAreSafeToRepeat(t *testing.T) {
+	once := func(by nexus.UserID, key string) nexus.Caller {
+		c := as(by)
+		c.Once.Key = key
+		return c
+	}
+	act := func(to nexus.SOSState) func(*office, nexus.IncidentID) string {
+		return func(o *office, id nexus.IncidentID) string {
+			seq, err := o.desk.Act(o.Context(), once(sara, string(to)), id, to, "a note")
+			return fmt.Sprint(seq, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		do, between func(*office, nexus.IncidentID) string
+	}{
+		"ack, raised again meanwhile": {act(nexus.SOSAcknowledged), func(o *office, _ nexus.IncidentID) string {
+			time.Sleep(time.Duration(policy.MoveSeconds+1) * time.Second)
+			return ""
+		}},
+		"en-route": {act(nexus.SOSEnRoute), act(nexus.SOSOnScene)}, "on-scene": {act(nexus.SOSOnScene), act(nexus.SOSResolved)},
+		"resolve": {act(nexus.SOSResolved), nil}, "false alarm": {act(nexus.SOSFalseAlarm), nil},
+		"escalate": {func(o *office, id nexus.IncidentID) string {
+			seq, err := o.desk.Escalate(o.Context(), once(sara, "more"), id, "more")
+			return fmt.Sprint(seq, err)
+		}, act(nexus.SOSResolved)},
+		"cancel": {func(o *office, id nexus.IncidentID) string {
+			state, err := o.desk.Cancel(o.Context(), as(asha), id, false)
+			return fmt.Sprint(state, err)
+		}, nil},
+		"cancel, and late again": {func(o *office, id nexus.IncidentID) string {
+			state, err := o.desk.Cancel(o.Context(), as(asha), id, true)
+			return fmt.Sprint(state, err)
+		}, func(o *office, _ nexus.IncidentID) string {
+			time.Sleep(2 * CancelWindow)
+			return ""
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(o *office) {
+				id := o.raise(press()).Incident
+				first := c.do(o, id)
+				if c.between != nil {
+					c.between(o, id)
+				}
+				synctest.Wait()
+				before := o.happened(o.T, id)
+				o.sent()
+				if again := c.do(o, id); again != first || !strings.HasSuffix(first, "<nil>") {
+					t.Errorf("%s, and again %s", first, again)
+				}
+				if after := o.happened(o.T, id); after != before {
+					t.Errorf("%s\nbecame %s", before, after)
+				}
+				o.wantSent()
+			})
+		})
+	}
+}
+
+// TestATimerEndedUnderDuressIsToldOf: the officers hear at once, and the grain keeps the time, as of any other alarm.
+func TestATimerEndedUnderDuressIsToldOf(t *testing.T) {
+	for _, duress := range []bool{false, true} {
+		bubble(t, func(o *office) {
+			timer, err := o.desk.EndTimer(o.Context(), as(asha), "1", duress)
+			if err != nil || timer.State != "DONE" {
+				o.Fatalf("%+v, %v", timer, err)
+			}
+			if !duress {
+				o.wantSent()
+				return
+			}
+			o.wantSent("news asha dev")
+			time.Sleep(16 * time.Second)
+			o.wants(o.order[0], "0 RAISED, 0 PAGED0, 15 PAGED1")
+		})
+	}
+}
+
 func TestAMessageIsSaidOnce(t *testing.T) {
 	bubble(t, func(o *office) {
 		id := o.raise(press()).Incident

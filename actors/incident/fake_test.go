@@ -32,11 +32,14 @@ type fake struct {
 	presses   map[[2]string]nexus.Raised
 	said      map[string]int64
 	fixes     map[nexus.IncidentID][]nexus.Fix
-	timers    []nexus.Press // of safety timers that have run out
+	timers    []nexus.Press         // of safety timers that have run out
+	broken    []FailedTimer         // those whose alarm cannot be raised
+	changes   map[[2]string]Outcome // by person and idempotency key
 	calls     map[string]int
 	// Hooks of a test, nil when nothing is to happen. before runs ahead of each call and may block or fail it; after runs when
 	// the call has been committed and may make it seem to have failed.
 	before, after func(ctx context.Context, call string) error
+	locked        nexus.UserID // whose presses the store does not get to
 }
 
 type chained struct {
@@ -49,7 +52,7 @@ var _ Store = (*fake)(nil)
 func newFake() *fake {
 	return &fake{
 		fences: graintest.NewStore(), who: campus, policy: policy, incidents: map[nexus.IncidentID]*chained{}, presses: map[[2]string]nexus.Raised{},
-		said: map[string]int64{}, fixes: map[nexus.IncidentID][]nexus.Fix{}, calls: map[string]int{},
+		said: map[string]int64{}, fixes: map[nexus.IncidentID][]nexus.Fix{}, calls: map[string]int{}, changes: map[[2]string]Outcome{},
 	}
 }
 
@@ -137,11 +140,18 @@ func (f *fake) keep(s State, events []Event, now time.Time) (Outcome, error) {
 		f.order = append(f.order, s.ID)
 	}
 	f.incidents[s.ID].events = append(f.incidents[s.ID].events, events...)
-	out.State = s
+	if out.State = s; len(events) > 0 {
+		out.First = out.Events[0].Seq
+	}
 	return out, nil
 }
 
 func (f *fake) Raise(ctx context.Context, id nexus.IncidentID, p nexus.Press) (r nexus.Raised, out Outcome, err error) {
+	var locked bool
+	if f.with(func() { locked = f.locked == p.User }); locked {
+		<-ctx.Done()
+		return r, out, ctx.Err()
+	}
 	err = f.call(ctx, "raise", func(now time.Time) (err error) {
 		r, out, err = f.raise(id, p, now)
 		return err
@@ -184,8 +194,13 @@ func (f *fake) open(user nexus.UserID, drill bool) (State, bool) {
 	return State{}, false
 }
 
-func (f *fake) Change(ctx context.Context, id nexus.IncidentID, decide func(State, Roster, time.Time) ([]Event, error)) (out Outcome, err error) {
+func (f *fake) Change(ctx context.Context, by nexus.Caller, id nexus.IncidentID, decide func(State, Roster, time.Time) ([]Event, error)) (out Outcome, err error) {
 	err = f.call(ctx, "change", func(now time.Time) error {
+		key := [2]string{string(by.User), by.Once.Key}
+		if was, ok := f.changes[key]; ok && by.Once.Key != "" {
+			out = Outcome{State: was.State, First: was.First, Now: now}
+			return nil
+		}
 		s, err := f.state(id)
 		if err != nil {
 			return err
@@ -195,6 +210,7 @@ func (f *fake) Change(ctx context.Context, id nexus.IncidentID, decide func(Stat
 			return err
 		}
 		out, err = f.keep(s, events, now)
+		f.changes[key] = out
 		return err
 	})
 	return out, err
@@ -299,8 +315,20 @@ func (f *fake) due(at time.Time) (ids []nexus.IncidentID) {
 	return ids
 }
 
-func (f *fake) ExpireTimers(ctx context.Context, limit int) (outs []Outcome, err error) {
+func (f *fake) EndTimer(ctx context.Context, by nexus.Caller, id string, duress bool) (t nexus.SafetyTimer, out Outcome, err error) {
+	err = f.call(ctx, "end", func(now time.Time) (err error) {
+		t = nexus.SafetyTimer{ID: id, User: by.User, State: "DONE"}
+		if duress {
+			_, out, err = f.raise(nexus.IncidentID(nexus.NewID()), nexus.Press{User: by.User, ClientKey: "timer:" + id, Category: "timer"}, now)
+		}
+		return err
+	})
+	return t, out, err
+}
+
+func (f *fake) ExpireTimers(ctx context.Context, limit int) (outs []Outcome, failed []FailedTimer, err error) {
 	err = f.call(ctx, "expire", func(now time.Time) error {
+		failed = slices.Clone(f.broken)
 		n := min(limit, len(f.timers))
 		for _, p := range f.timers[:n] {
 			_, out, err := f.raise(nexus.IncidentID(nexus.NewID()), p, now)
@@ -312,7 +340,7 @@ func (f *fake) ExpireTimers(ctx context.Context, limit int) (outs []Outcome, err
 		f.timers = f.timers[n:]
 		return nil
 	})
-	return outs, err
+	return outs, failed, err
 }
 
 // happened tells an incident's history as "second kind", with the step of a page, since it began.
@@ -409,6 +437,9 @@ func (o *office) sent() []string {
 	synctest.Wait()
 	var got []string
 	for _, b := range o.node.Broadcasts() {
+		if b.GetTopic() == heldTopic { // for other nodes
+			continue
+		}
 		if b.GetUrgent() != (b.GetEvent() != Location) {
 			o.Fatalf("odd broadcast %v", b)
 		}

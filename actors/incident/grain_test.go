@@ -59,7 +59,7 @@ func TestAnAnswerStopsTheClockUntilNobodyMoves(t *testing.T) {
 func TestAnUnheardAnswerIsSeenInTime(t *testing.T) {
 	bubble(t, func(o *office) {
 		id := o.raise(press()).Incident
-		_, err := o.Change(o.Context(), id, func(s State, _ Roster, now time.Time) ([]Event, error) {
+		_, err := o.Change(o.Context(), nexus.Caller{}, id, func(s State, _ Roster, now time.Time) ([]Event, error) {
 			return s.Act(dev, nexus.SOSAcknowledged, "", now)
 		})
 		if err != nil {

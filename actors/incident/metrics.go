@@ -24,9 +24,9 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Name: "nexus_sos_raise_seconds", Help: "Time from a press until its answer was ready.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 1.5, 2}, // the goals are 0.1 and, in a fault, 2 s
 		}),
-		provisional: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nexus_sos_provisional", Help: "Presses that this node holds in memory alone, because the database is away."}),
+		provisional: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nexus_sos_provisional", Help: "Alarms that this node holds in memory, its own and copies of other nodes, because the database is away."}),
 		hints:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_sos_hints_dropped_total", Help: "Changes that an incident's grain was not told of: full, too many were waiting; failed, it could not be asked."}, []string{"reason"}),
-		alarms:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_sos_self_alarms_total", Help: "What should never happen: an incident whose time had passed unnoticed or that cannot be advanced, a page that reached nobody, a press that could not be kept."}, []string{"reason"}),
+		alarms:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_sos_self_alarms_total", Help: "What should never happen: an incident whose time had passed unnoticed or that cannot be advanced, a page that reached nobody, a press that could not be kept, a safety timer whose alarm cannot be raised."}, []string{"reason"}),
 	}
 	reg.MustRegister(m.raised, m.raise, m.provisional, m.hints, m.alarms)
 	return m

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// maxNotices bounds the changes that wait to be told to grains. What overflows is dropped and counted: the keeper
+	// maxNotices bounds what waits to be told. What overflows is dropped and counted: the keeper
 	// wakes the grain within two seconds, and the watch finds what it missed.
 	maxNotices = 1024
 	notifiers  = 8
@@ -23,19 +23,14 @@ type notifier struct {
 	dir     grain.Directory
 	log     *slog.Logger
 	metrics *Metrics
-	queue   chan notice
+	queue   chan func()
 	ctx     context.Context // ends with close
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 }
 
-type notice struct {
-	id  nexus.IncidentID
-	seq int64
-}
-
 func startNotifier(dir grain.Directory, o Options) *notifier {
-	n := &notifier{dir: dir, log: o.Log, metrics: o.Metrics, queue: make(chan notice, maxNotices)}
+	n := &notifier{dir: dir, log: o.Log, metrics: o.Metrics, queue: make(chan func(), maxNotices)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for range notifiers {
 		n.workers.Go(n.work)
@@ -43,10 +38,15 @@ func startNotifier(dir grain.Directory, o Options) *notifier {
 	return n
 }
 
-// notify never waits.
+// notify tells the grain of an incident up to which event it has changed. It never waits.
 func (n *notifier) notify(id nexus.IncidentID, seq int64) {
+	n.do(func() { n.tell(id, seq) })
+}
+
+// do has something told apart from whoever calls. It never waits.
+func (n *notifier) do(tell func()) {
 	select {
-	case n.queue <- notice{id, seq}:
+	case n.queue <- tell:
 	default:
 		n.metrics.dropped("full")
 	}
@@ -55,19 +55,19 @@ func (n *notifier) notify(id nexus.IncidentID, seq int64) {
 func (n *notifier) work() {
 	for {
 		select {
-		case m := <-n.queue:
-			n.tell(m)
+		case tell := <-n.queue:
+			tell()
 		case <-n.ctx.Done():
 			return
 		}
 	}
 }
 
-func (n *notifier) tell(m notice) {
+func (n *notifier) tell(id nexus.IncidentID, seq int64) {
 	ctx, cancel := context.WithTimeout(n.ctx, noticeWait)
 	defer cancel()
-	if _, err := grain.Ask[*grain.Done](ctx, n.dir, grain.Ref{Kind: KindName, ID: string(m.id)}, &Changed{Seq: m.seq}); err != nil {
-		n.log.Debug("grain not told of a change", "incident", m.id, "err", err)
+	if _, err := grain.Ask[*grain.Done](ctx, n.dir, grain.Ref{Kind: KindName, ID: string(id)}, &Changed{Seq: seq}); err != nil {
+		n.log.Debug("grain not told of a change", "incident", id, "err", err)
 		n.metrics.dropped("failed")
 	}
 }

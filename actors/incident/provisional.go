@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"context"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -11,8 +12,9 @@ import (
 )
 
 const (
-	// maxProvisional bounds the presses held while the database is away. One person has one, and one drill.
+	// maxProvisional bounds the presses held while the database is away, maxKeys those of one person.
 	maxProvisional = 1000
+	maxKeys        = 20
 	// repeatAlert is how often people are alerted again while a press is not stored: officers may connect meanwhile.
 	repeatAlert = 10 * time.Second
 	// The store is tried again after tryFirst, and then ever more rarely, but for tryLast at most.
@@ -20,9 +22,13 @@ const (
 	tryLast  = 2 * time.Second
 )
 
-// provisional holds the presses that the database does not know yet, and brings them there in order. Until then they are repeated to
-// all of SECURITY and ADMIN.
+// provisional holds the presses that the database does not know yet, and brings them there, the oldest first; one that fails lets all others go
+// before it. Until then they are repeated to all of SECURITY and ADMIN.
+//
+// The other nodes hold copies, for this one may end before the database is back. A copy is stored by whoever can first, since its key is stored
+// once; people are alerted of it when the node that had it has not spoken of it for a while.
 type provisional struct {
+	name   string // of this node, to the others
 	store  Store
 	crier  crier
 	stored func(Outcome)
@@ -31,21 +37,30 @@ type provisional struct {
 	cancel context.CancelFunc
 	loop   sync.WaitGroup
 
-	mu     sync.Mutex
-	held   []*held // the oldest first
-	closed bool
+	mu      sync.Mutex
+	held    []*held // in the order in which they are tried
+	presses int     // of all of them
+	closed  bool
 }
 
-// held is a press that is not stored. It belongs to the provisional's lock.
+// held is the alarm of one person that is not stored. It belongs to the provisional's lock.
 type held struct {
-	id    nexus.IncidentID
-	press nexus.Press
-	at    time.Time // of the press
-	due   time.Time // when people are to be alerted next: the end of the countdown, and then again and again
+	id      nexus.IncidentID
+	press   nexus.Press // as people are alerted of it
+	at      time.Time   // of the first press
+	raised  time.Time   // the end of the countdown
+	due     time.Time   // when people are to be alerted next, unless another node does so before
+	pending []pending   // every press, for the store is to know each key; the first is stored next
+}
+
+// pending is a press, and the id of the incident that it makes if there is none to join.
+type pending struct {
+	ID    nexus.IncidentID `json:"id"`
+	Press nexus.Press      `json:"press"`
 }
 
 func startProvisional(store Store, c crier, stored func(Outcome)) *provisional {
-	p := &provisional{store: store, crier: c, stored: stored, wake: make(chan struct{}, 1)}
+	p := &provisional{name: nexus.NewID(), store: store, crier: c, stored: stored, wake: make(chan struct{}, 1)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.loop.Go(p.run)
 	return p
@@ -56,46 +71,82 @@ func startProvisional(store Store, c crier, stored func(Outcome)) *provisional {
 func (p *provisional) take(id nexus.IncidentID, press nexus.Press, now time.Time) (nexus.Raised, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := slices.IndexFunc(p.held, func(h *held) bool { return h.press.User == press.User && h.press.Drill == press.Drill })
-	if i < 0 {
-		if len(p.held) >= maxProvisional || p.closed {
-			p.crier.bus.Publish(alert(id, press, now))
-			e := nexus.Errorf(nexus.Unavailable, "security was alerted, but your alarm cannot be kept now: try again, and call somebody")
-			e.RetryAfter = time.Second
-			return nexus.Raised{}, e
-		}
-		i = len(p.held)
-		p.held = append(p.held, &held{id: id, press: press, at: now, due: now.Add(press.Countdown)})
-		p.crier.metrics.holds(len(p.held))
+	h := p.of(press)
+	if h == nil {
+		at := now.Add(press.Countdown)
+		h = &held{id: id, press: press, at: now, raised: at, due: at}
 	}
-	h := p.held[i]
-	if h.counting() && press.Countdown == 0 && press.ClientKey != h.press.ClientKey {
-		h.press, h.due = press, now
+	known := h.knows(press)
+	if !known && !p.room(h) {
+		if len(h.pending) == 0 {
+			p.crier.bus.Publish(alert(id, press, now))
+		}
+		e := nexus.Errorf(nexus.Unavailable, "security was alerted, but your alarm cannot be kept now: try again, and call somebody")
+		e.RetryAfter = time.Second
+		return nexus.Raised{}, e
 	}
 	h.press.Position = cmp.Or(press.Position, h.press.Position)
-	p.repeat(h, now)
-	select {
-	case p.wake <- struct{}{}:
-	default:
+	if !known {
+		p.add(h, pending{id, press})
+		if h.counting(now) && press.Countdown == 0 {
+			h.raised, h.due = now, now
+		}
+	}
+	if alerted := p.repeat(h, now); !alerted && !known {
+		p.hand(h, handed{Presses: h.pending})
 	}
 	state := nexus.SOSRaised
-	if h.counting() {
+	if h.counting(now) {
 		state = nexus.SOSArmed
 	}
 	return nexus.Raised{Incident: h.id, State: state}, nil
 }
 
-// counting reports whether it has not been raised yet.
-func (h *held) counting() bool { return h.press.Countdown > 0 }
-
-// repeat alerts if it is time. It needs the lock.
-func (p *provisional) repeat(h *held, now time.Time) {
-	if now.Before(h.due) {
-		return
+// of returns the alarm that a press belongs to: one person has one, and one drill. nil: there is none. It needs the lock.
+func (p *provisional) of(press nexus.Press) *held {
+	i := slices.IndexFunc(p.held, func(h *held) bool { return h.press.User == press.User && h.press.Drill == press.Drill })
+	if i < 0 {
+		return nil
 	}
-	h.press.Countdown = 0 // it is raised now, also in the database
+	return p.held[i]
+}
+
+// room reports whether an alarm may have one more press. It needs the lock.
+func (p *provisional) room(h *held) bool {
+	return !p.closed && p.presses < maxProvisional && len(h.pending) < maxKeys
+}
+
+// add holds one more press of an alarm. It needs the lock.
+func (p *provisional) add(h *held, x pending) {
+	if len(h.pending) == 0 {
+		p.held = append(p.held, h)
+		p.crier.metrics.holds(len(p.held))
+	}
+	h.pending = append(h.pending, x)
+	p.presses++
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// knows reports whether a press is held already.
+func (h *held) knows(press nexus.Press) bool {
+	return slices.ContainsFunc(h.pending, func(x pending) bool { return x.Press.ClientKey == press.ClientKey })
+}
+
+// counting reports whether it has not been raised yet.
+func (h *held) counting(now time.Time) bool { return now.Before(h.raised) }
+
+// repeat alerts if it is time, tells the other nodes, and reports whether it was. It needs the lock.
+func (p *provisional) repeat(h *held, now time.Time) bool {
+	if now.Before(h.due) {
+		return false
+	}
 	h.due = now.Add(repeatAlert)
 	p.crier.bus.Publish(alert(h.id, h.press, h.at))
+	p.hand(h, handed{Presses: h.pending, Alerted: true})
+	return true
 }
 
 // run brings what is held to the store, and repeats alerts in the meantime.
@@ -109,7 +160,7 @@ func (p *provisional) run() {
 				return
 			}
 		}
-		if p.storeFirst() {
+		if p.storeNext() {
 			wait = tryFirst
 			continue
 		}
@@ -138,55 +189,63 @@ func (p *provisional) pause(wait time.Duration) bool {
 	return nexus.Pause(p.ctx, wait)
 }
 
-// storeFirst tries to store the oldest, and reports whether the next may be tried at once.
-func (p *provisional) storeFirst() bool {
+// storeNext tries to store a press, and reports whether the next may be tried at once.
+func (p *provisional) storeNext() bool {
 	p.mu.Lock()
 	if len(p.held) == 0 {
 		p.mu.Unlock()
 		return true
 	}
 	h := p.held[0]
-	press := h.press
-	if h.counting() {
-		press.Countdown = max(time.Until(h.due), time.Millisecond)
-	}
+	x := h.pending[0]
+	x.Press.Countdown = max(time.Until(h.raised), 0)
 	p.mu.Unlock()
 	ctx, cancel := context.WithTimeout(p.ctx, storeWait)
 	defer cancel()
-	_, out, err := p.store.Raise(ctx, h.id, press)
+	_, out, err := p.store.Raise(ctx, x.ID, x.Press)
 	switch code := nexus.CodeOf(err); {
-	case code == nexus.Unavailable:
+	case code == nexus.Unavailable: // or it is this one alone, whose row somebody holds locked: the others must not wait for it
+		p.last(h)
 		return false
-	case code == nexus.Internal: // perhaps it is this one alone: the others must not wait for it
+	case code == nexus.Internal:
 		p.crier.log.Error("provisional SOS not stored", "incident", h.id, "err", err)
-		p.remove(h, true)
+		p.last(h)
 		return false
 	case err != nil:
 		p.crier.log.Error("provisional SOS refused", "incident", h.id, "err", err)
-		p.crier.alarm(h.id, press.User, ReasonNotKept)
-		p.remove(h, false)
-		return true
+		p.crier.alarm(h.id, x.Press.User, ReasonNotKept)
+	default:
+		p.crier.log.Info("provisional SOS stored", "incident", h.id, "as", out.State.ID)
+		p.stored(out)
 	}
-	p.crier.log.Info("provisional SOS stored", "incident", h.id, "as", out.State.ID)
-	p.stored(out)
 	p.mu.Lock()
-	joined := h.press.ClientKey != press.ClientKey // meanwhile, by a press that the store is yet to hear of
-	p.mu.Unlock()
-	if !joined {
-		p.remove(h, false)
-	}
+	defer p.mu.Unlock()
+	p.hand(h, handed{Presses: []pending{x}, Done: true})
+	p.drop(h, x)
 	return true
 }
 
-// remove takes the first out, or puts it behind all others.
-func (p *provisional) remove(h *held, again bool) {
+// last puts an alarm behind all others.
+func (p *provisional) last(h *held) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.held = slices.Delete(p.held, 0, 1)
-	if again {
-		p.held = append(p.held, h)
+	if i := slices.Index(p.held, h); i >= 0 {
+		p.held = append(slices.Delete(p.held, i, i+1), h)
 	}
-	p.crier.metrics.holds(len(p.held))
+}
+
+// drop holds a press no longer, and its alarm when that was the last. It needs the lock.
+func (p *provisional) drop(h *held, x pending) {
+	i := slices.IndexFunc(h.pending, func(y pending) bool { return y.Press.ClientKey == x.Press.ClientKey })
+	if i < 0 {
+		return
+	}
+	h.pending = slices.Delete(h.pending, i, i+1)
+	p.presses--
+	if len(h.pending) == 0 {
+		p.held = slices.DeleteFunc(p.held, func(y *held) bool { return y == h })
+		p.crier.metrics.holds(len(p.held))
+	}
 }
 
 // close ends it, and says which presses the database never heard of.
@@ -201,4 +260,59 @@ func (p *provisional) close() {
 	}
 	p.held = nil
 	p.crier.metrics.holds(0)
+}
+
+// handed is what nodes tell each other of an alarm that is held.
+type handed struct {
+	From    string           `json:"from"`
+	ID      nexus.IncidentID `json:"id"`
+	Press   nexus.Press      `json:"press"`
+	At      time.Time        `json:"at"`
+	Left    time.Duration    `json:"left"` // of the countdown
+	Presses []pending        `json:"presses"`
+	Alerted bool             `json:"alerted,omitempty"` // people have just been alerted
+	Done    bool             `json:"done,omitempty"`    // the presses need not be held any more
+}
+
+// hand tells the other nodes of an alarm. It needs the lock.
+func (p *provisional) hand(h *held, x handed) {
+	x.From, x.ID, x.Press, x.At, x.Left = p.name, h.id, h.press, h.at, max(time.Until(h.raised), 0)
+	p.crier.bus.Publish(handing(x))
+}
+
+// silence is how long the node that had a press may not speak of it until another alerts people. Nodes do not all begin at once.
+func silence() time.Duration { return 2*repeatAlert + rand.N(repeatAlert) }
+
+// hear takes what another node tells. Presses that there is no room for are left to that node.
+func (p *provisional) hear(x handed) {
+	if x.From == p.name {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, h := time.Now(), p.of(x.Press)
+	switch {
+	case h == nil && x.Done:
+		return
+	case x.Done:
+		for _, y := range x.Presses {
+			p.drop(h, y)
+		}
+		return
+	case h == nil:
+		at := now.Add(x.Left)
+		h = &held{id: x.ID, press: x.Press, at: x.At, raised: at, due: at.Add(silence())}
+	}
+	if at := now.Add(x.Left); at.Before(h.raised) {
+		h.raised = at
+	}
+	if x.Alerted {
+		h.due = now.Add(silence())
+	}
+	h.press.Position = cmp.Or(x.Press.Position, h.press.Position)
+	for _, y := range x.Presses {
+		if !h.knows(y.Press) && p.room(h) {
+			p.add(h, y)
+		}
+	}
 }

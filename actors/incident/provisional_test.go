@@ -48,14 +48,14 @@ func TestWithoutTheDatabaseAPressReachesHumansAtOnce(t *testing.T) {
 		}
 		o.on(nil)
 		time.Sleep(tryLast)
-		o.wantSent("news asha dev")
-		o.wants(first.Incident, "0 RAISED, 0 PAGED0")
+		o.wantSent("news asha dev", "news asha dev")
+		o.wants(first.Incident, "0 RAISED, 0 PAGED0, 0 JOINED")
 		if now := o.raise(press()); now.Incident != first.Incident || now.Seq != 1 || !now.Durable {
 			o.Fatalf("%+v", now)
 		}
 		time.Sleep(16 * time.Second) // its grain has heard of it
-		o.wants(first.Incident, "0 RAISED, 0 PAGED0, 15 PAGED1")
-		if o.read("nexus_sos_provisional", "") != 0 || o.log.count("provisional SOS stored") != 1 {
+		o.wants(first.Incident, "0 RAISED, 0 PAGED0, 0 JOINED, 15 PAGED1")
+		if o.read("nexus_sos_provisional", "") != 0 || o.log.count("provisional SOS stored") != 2 {
 			o.Fatal("it is still held")
 		}
 	})
@@ -122,7 +122,8 @@ func TestAnUncertainPressIsStoredOnce(t *testing.T) {
 	})
 }
 
-func TestPressesAreStoredInOrderAndRarelyTried(t *testing.T) {
+// None waits for another: one that was not taken goes behind the others, so that who comes first then is not said.
+func TestPressesAreAllStoredAndRarelyTried(t *testing.T) {
 	bubble(t, func(o *office) {
 		o.fail(errAway)
 		var want []nexus.IncidentID
@@ -144,8 +145,122 @@ func TestPressesAreStoredInOrderAndRarelyTried(t *testing.T) {
 		o.on(nil)
 		time.Sleep(tryLast)
 		synctest.Wait()
-		if !slices.Equal(o.order, want) {
-			o.Fatalf("%v, want %v", o.order, want)
+		slices.Sort(want)
+		if got := slices.Sorted(slices.Values(o.order)); !slices.Equal(got, want) {
+			o.Fatalf("%v, want %v", got, want)
+		}
+	})
+}
+
+// keyed is asha's press under a key.
+func keyed(key string) nexus.Press {
+	p := press()
+	p.ClientKey = key
+	return p
+}
+
+// Every press is known by its key afterwards, also one that joined an alarm that was held, and also when that is over by then.
+func TestEveryPressThatJoinsIsStored(t *testing.T) {
+	bubble(t, func(o *office) {
+		o.fail(errAway)
+		first := o.raise(keyed("one"))
+		for _, key := range []string{"two", "three", "two"} {
+			if joined := o.raise(keyed(key)); joined != first {
+				o.Fatalf("%+v, and another %+v", first, joined)
+			}
+		}
+		o.on(nil)
+		time.Sleep(tryLast)
+		o.wants(first.Incident, "0 RAISED, 0 PAGED0, 0 JOINED, 0 JOINED")
+		if _, err := o.desk.Cancel(o.Context(), as(asha), first.Incident, false); err != nil {
+			o.Fatal(err)
+		}
+		for key, seq := range map[string]int64{"one": 1, "two": 3, "three": 4} {
+			if again := o.raise(keyed(key)); again.Incident != first.Incident || again.Seq != seq || !again.Durable {
+				o.Fatalf("%s again: %+v", key, again)
+			}
+		}
+	})
+}
+
+// A press joins in the moment in which the first is stored: before the store has it, and when it has it and has not said so.
+func TestAPressThatJoinsWhileTheFirstIsStoredIsKept(t *testing.T) {
+	for _, committed := range []bool{false, true} {
+		bubble(t, func(o *office) {
+			o.fail(errAway)
+			first := o.raise(keyed("one"))
+			hook, calls := func(_ context.Context, call string) error {
+				if call != "raise" {
+					return nil
+				}
+				var joins bool
+				o.with(func() {
+					o.before, o.after = nil, nil
+					joins = true
+				})
+				if joins {
+					r, err := o.desk.provisional.take("another", keyed("two"), time.Now())
+					if err != nil || r.Incident != first.Incident {
+						o.Errorf("%+v, %v", r, err)
+					}
+				}
+				return nil
+			}, o.called("raise")
+			o.with(func() { o.before, o.after = hook, nil })
+			if committed {
+				o.with(func() { o.before, o.after = nil, hook })
+			}
+			time.Sleep(tryLast)
+			synctest.Wait()
+			if got := o.called("raise") - calls; got < 2 || o.presses[[2]string{string(asha), "two"}].Incident != first.Incident {
+				o.Fatalf("committed %v: %v", committed, o.presses)
+			}
+			if o.read("nexus_sos_provisional", "") != 0 {
+				o.Fatal("it is still held")
+			}
+		})
+	}
+}
+
+// The store answers everybody but one person, whose row is locked.
+func TestOneLockedRowHoldsBackNoOther(t *testing.T) {
+	bubble(t, func(o *office) {
+		o.fail(errAway)
+		for i := range 5 {
+			p := press()
+			p.User = nexus.UserID(fmt.Sprint("user ", i))
+			if _, err := o.desk.Raise(o.Context(), nexus.Caller{User: p.User}, p); err != nil {
+				o.Fatal(err)
+			}
+		}
+		o.on(nil)
+		o.with(func() { o.locked = "user 0" })
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if n := o.read("nexus_sos_provisional", ""); n != 1 || len(o.order) != 4 {
+			o.Fatalf("%v are held, %d stored", n, len(o.order))
+		}
+		o.with(func() { o.locked = "" })
+		time.Sleep(2 * tryLast)
+		synctest.Wait()
+		if n := o.read("nexus_sos_provisional", ""); n != 0 || len(o.order) != 5 {
+			o.Fatalf("%v are held, %d stored", n, len(o.order))
+		}
+	})
+}
+
+// One person does not use up the room of all others.
+func TestThePressesOfOnePersonAreBounded(t *testing.T) {
+	bubble(t, func(o *office) {
+		o.fail(errAway)
+		for i := range maxKeys {
+			o.raise(keyed(fmt.Sprint(i)))
+		}
+		_, err := o.desk.Raise(o.Context(), as(asha), keyed("one more"))
+		wantCode(o.T, err, nexus.Unavailable)
+		o.raise(keyed("0"))
+		if n := len(o.sent()); n != 1 {
+			o.Fatalf("%d alerts", n)
 		}
 	})
 }

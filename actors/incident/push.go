@@ -21,6 +21,9 @@ const (
 // AlertsTopic is what the sockets of SECURITY and ADMIN listen to.
 const AlertsTopic = "safety/alerts"
 
+// heldTopic is what desks listen to, and no socket: presses that no database knows yet.
+const heldTopic = "desk/held"
+
 // Topic is what those listen to who follow where the person in need is.
 func Topic(id nexus.IncidentID) string { return "safety/" + string(id) }
 
@@ -30,6 +33,7 @@ const (
 	ReasonStuck   = "stuck"        // what it is due for cannot be done
 	ReasonNobody  = "paged_nobody" // a step of its policy reached nobody on the campus
 	ReasonNotKept = "not_kept"     // the database refuses the press: there is no incident, only the alert that was sent
+	ReasonTimer   = "timer"        // a safety timer has run out and its alarm cannot be raised
 )
 
 // criticalAlert is the payload of a CRITICAL_ALERT that is not durable.
@@ -49,6 +53,8 @@ type criticalAlert struct {
 type safetyAlarm struct {
 	IncidentID nexus.IncidentID `json:"incidentId"`
 	Reason     string           `json:"reason"`
+	TimerID    string           `json:"timerId,omitempty"` // of ReasonTimer, for which there is no incident
+	UserID     nexus.UserID     `json:"userId,omitempty"`
 }
 
 type location struct {
@@ -74,6 +80,11 @@ func alert(id nexus.IncidentID, p nexus.Press, at time.Time) *grain.Broadcast {
 
 func urgent(raiser nexus.UserID, name string, payload any) *grain.Broadcast {
 	return &grain.Broadcast{Topic: AlertsTopic, Namespace: Namespace, Event: name, Payload: encode(payload), Urgent: true, Except: string(raiser)}
+}
+
+// handing tells the other desks of a press that is held.
+func handing(x handed) *grain.Broadcast {
+	return &grain.Broadcast{Topic: heldTopic, Payload: encode(x), Urgent: true}
 }
 
 // located tells where the person is. The phone's own count keeps the order, for each fix may come by another node.
@@ -118,7 +129,14 @@ func (c crier) tell(out Outcome) {
 func (c crier) alarm(id nexus.IncidentID, raiser nexus.UserID, reason string) {
 	c.log.Error("an SOS needs eyes", "incident", id, "reason", reason)
 	c.metrics.alarmed(reason)
-	c.bus.Publish(urgent(raiser, SafetyAlarm, safetyAlarm{id, reason}))
+	c.bus.Publish(urgent(raiser, SafetyAlarm, safetyAlarm{IncidentID: id, Reason: reason}))
+}
+
+// timer says loudly whose safety timer has run out without an alarm.
+func (c crier) timer(t FailedTimer) {
+	c.log.Error("a safety timer needs eyes", "timer", t.ID, "user", t.User, "err", t.Err)
+	c.metrics.alarmed(ReasonTimer)
+	c.bus.Publish(urgent(t.User, SafetyAlarm, safetyAlarm{Reason: ReasonTimer, TimerID: t.ID, UserID: t.User}))
 }
 
 // reachedNobody reports whether an event is a page that went to nobody on the campus. Contacts outside do not count: whether there

@@ -25,13 +25,17 @@ type Watch struct {
 	desk   *Desk
 	cancel context.CancelFunc
 	loop   sync.WaitGroup
-	away   bool // the store, when last asked
-	cried  map[nexus.IncidentID]time.Time
+	away   bool                 // the store, when last asked
+	cried  map[string]time.Time // of incidents and timers: when last
+	failed map[string]failure   // of timers
 }
+
+// failure is since when, and until when, something has not worked.
+type failure struct{ first, last time.Time }
 
 // StartWatch starts a watch over a desk's store; the desk's hints tell of what it does. Close ends it, before the desk.
 func StartWatch(d *Desk) *Watch {
-	w := &Watch{desk: d, cried: make(map[nexus.IncidentID]time.Time)}
+	w := &Watch{desk: d, cried: make(map[string]time.Time), failed: make(map[string]failure)}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel = cancel
 	w.loop.Go(func() { w.run(ctx) })
@@ -69,13 +73,34 @@ func (w *Watch) note(err error) {
 func (w *Watch) expire(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, watchWait)
 	defer cancel()
-	outs, err := w.desk.store.ExpireTimers(ctx, watchBatch)
+	outs, failed, err := w.desk.store.ExpireTimers(ctx, watchBatch)
 	for _, out := range outs {
 		w.desk.stored(out)
 		w.desk.crier.metrics.expired()
 	}
+	w.unraised(failed)
 	return err
 }
+
+// unraised cries out for safety timers whose alarm could not be raised for a while, each once a minute. It is tried again every second.
+func (w *Watch) unraised(timers []FailedTimer) {
+	now := time.Now()
+	maps.DeleteFunc(w.failed, func(_ string, f failure) bool { return now.Sub(f.last) >= forgetFailure })
+	for _, t := range timers {
+		f, ok := w.failed[t.ID]
+		if !ok {
+			f.first = now
+		}
+		f.last = now
+		w.failed[t.ID] = f
+		if now.Sub(f.first) >= late && w.cries(t.ID) {
+			w.desk.crier.timer(t)
+		}
+	}
+}
+
+// forgetFailure is how long ago a timer failed last that is tried no more: somebody else has raised it.
+const forgetFailure = 10 * time.Second
 
 // rescue does what is overdue, and says so loudly: it should not have come to this. Of several nodes that notice the same, one
 // finds it still to be done.
@@ -120,14 +145,21 @@ func (w *Watch) advance(ctx context.Context, id nexus.IncidentID) error {
 
 // stuck cries out for an incident that cannot be advanced, once a minute.
 func (w *Watch) stuck(ctx context.Context, id nexus.IncidentID, err error) {
+	if w.cries(string(id)) {
+		w.desk.crier.log.Error("incident cannot be advanced", "incident", id, "err", err)
+		// Who raised it is told even of one whose history cannot be read. If not even that is known, it must be cried out all the same.
+		state, _, _ := w.desk.store.Look(ctx, id)
+		w.desk.crier.alarm(id, state.User, ReasonStuck)
+	}
+}
+
+// cries reports whether it is time to cry out for something: once a minute.
+func (w *Watch) cries(id string) bool {
 	now := time.Now()
-	maps.DeleteFunc(w.cried, func(_ nexus.IncidentID, at time.Time) bool { return now.Sub(at) >= time.Minute })
+	maps.DeleteFunc(w.cried, func(_ string, at time.Time) bool { return now.Sub(at) >= time.Minute })
 	if _, lately := w.cried[id]; lately {
-		return
+		return false
 	}
 	w.cried[id] = now
-	w.desk.crier.log.Error("incident cannot be advanced", "incident", id, "err", err)
-	// Who raised it is told even of one whose history cannot be read. If not even that is known, it must be cried out all the same.
-	state, _, _ := w.desk.store.Look(ctx, id)
-	w.desk.crier.alarm(id, state.User, ReasonStuck)
+	return true
 }

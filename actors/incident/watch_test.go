@@ -84,6 +84,32 @@ func TestASafetyTimerThatRunsOutRaisesAnAlarm(t *testing.T) {
 	})
 }
 
+// TestATimerThatCannotBeRaisedIsCriedOut, once a minute, for as long as it is tried; what another node is at for a moment is not.
+func TestATimerThatCannotBeRaisedIsCriedOut(t *testing.T) {
+	watched(t, func(o *office) {
+		o.with(func() {
+			o.broken = []FailedTimer{{ID: "t1", User: asha, Err: errors.New("a fault")}, {ID: "t2", User: ravi, Err: errAway}, {ID: "t3", User: omar}}
+		})
+		time.Sleep(1500 * time.Millisecond)
+		o.with(func() { o.broken = o.broken[:2] })
+		time.Sleep(1400 * time.Millisecond)
+		o.wantSent()
+		time.Sleep(time.Second)
+		alarm := func(timer string, user nexus.UserID) string {
+			return fmt.Sprintf(`safety/alerts SAFETY_ALARM {"incidentId":"","reason":"timer","timerId":"%s","userId":"%s"}`, timer, user)
+		}
+		o.wantSent(alarm("t1", asha), alarm("t2", ravi))
+		time.Sleep(2 * time.Minute)
+		o.wantSent(alarm("t1", asha), alarm("t2", ravi), alarm("t1", asha), alarm("t2", ravi))
+		if n := o.called("expire"); n < 120 || o.read("nexus_sos_self_alarms_total", ReasonTimer) != 6 || o.log.count("a safety timer needs eyes") != 6 {
+			o.Fatalf("tried %d times", n)
+		}
+		o.with(func() { o.broken = nil })
+		time.Sleep(2 * time.Minute)
+		o.wantSent()
+	})
+}
+
 // TestTheWatchWaitsForTheStore, and does what was missed when it is back.
 func TestTheWatchWaitsForTheStore(t *testing.T) {
 	watched(t, func(o *office) {

@@ -239,7 +239,11 @@ func (n *node) openTransport(context.Context) error {
 	}
 	n.http.App().Use(socketPath, n.relay.Handle)
 	onfiber.Mount(n.http.App(), socketPath, n.live.Engine(), onfiber.ClientAddr(clientAddr))
-	n.cluster.SetHub(n.live.Broadcast)
+	n.cluster.SetHub(func(b *grain.Broadcast) {
+		if !n.safety.desk.Hear(b) {
+			n.live.Broadcast(b)
+		}
+	})
 	if err := n.http.Open(); err != nil {
 		return err
 	}

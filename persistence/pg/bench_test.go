@@ -79,7 +79,7 @@ func BenchmarkRaise(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StopTimer()
-		_, err = sos.Change(ctx, raised.Incident, func(s incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
+		_, err = sos.Change(ctx, nexus.Caller{}, raised.Incident, func(s incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
 			return s.Cancel(false, now)
 		})
 		if err != nil {

@@ -24,6 +24,8 @@ type Options struct {
 	CallTimeout       time.Duration // for one call of a store, whatever the server does; 10 s
 	ApplicationName   string        // as pg_stat_activity shows it; "nexus"
 	RequireDurable    bool          // refuse a database that acknowledges commits before they are on disk
+
+	tracer pgx.QueryTracer // of a test; nil: nobody hears of statements
 }
 
 func (o Options) withDefaults() Options {
@@ -65,6 +67,7 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	c.MaxConns = int32(min(o.MaxConns, 1000))
 	c.PingTimeout = time.Second
 	c.ConnConfig.ConnectTimeout = o.ConnectTimeout
+	c.ConnConfig.Tracer = o.tracer
 	params := c.ConnConfig.RuntimeParams
 	params["application_name"] = o.ApplicationName
 	params["timezone"] = "UTC"

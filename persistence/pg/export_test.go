@@ -3,6 +3,8 @@ package pg
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"nexus"
 	"nexus/persistence/pg/sqlcgen"
 )
@@ -18,6 +20,15 @@ var (
 
 	MigrationLock = migrationLock
 )
+
+// Traced returns options with which a tracer hears of every statement.
+func Traced(o Options, t pgx.QueryTracer) Options {
+	o.tracer = t
+	return o
+}
+
+// MaxFixes bounds the positions of one incident.
+const MaxFixes = maxFixes
 
 // Tx runs fn in a transaction of the store.
 func (db *DB) Tx(ctx context.Context, fn func(context.Context, *sqlcgen.Queries) error) error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"nexus"
@@ -21,52 +22,90 @@ type Incidents struct{ db *DB }
 // NewIncidents returns the incidents in db for their readers.
 func NewIncidents(db *DB) *Incidents { return &Incidents{db: db} }
 
-// visible reads an incident if the caller may see it, and returns until when they see what happens: nil is for ever.
-func visible(ctx context.Context, q *sqlcgen.Queries, by nexus.Caller, id nexus.IncidentID) (s incident.State, until *time.Time, err error) {
-	s, _, err = look(ctx, q, id)
-	switch {
-	case err != nil:
-		return s, nil, err
-	case !s.May(by), by.User == s.User && hidden(s):
-		return s, nil, noSuch("incident")
-	case by.User == s.User && s.Duress:
-		return s, s.Seen().ClosedAt, nil
+// view is an incident as one person may see it. However it stands, that takes the same statements: whoever cancelled an alarm under duress
+// may be watched with a clock.
+type view struct {
+	incident.State // under duress as its raiser may see it: it ends there
+	viewer         nexus.UserID
+	rows           []sqlcgen.SosEvent
+}
+
+// forever is later than anything that is kept.
+var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// visible reads an incident if the caller may see it.
+func visible(ctx context.Context, q *sqlcgen.Queries, by nexus.Caller, id nexus.IncidentID) (view, error) {
+	if by.User == "" {
+		return view{}, noSuch("incident")
 	}
-	return s, nil, nil
+	head, err := q.IncidentHead(ctx, string(id))
+	if err != nil {
+		return view{}, orNotFound(err, "incident")
+	}
+	rows, err := q.SeenEvents(ctx, []string{string(id)}, string(by.User))
+	if err != nil {
+		return view{}, err
+	}
+	v, err := viewOf(id, nexus.UserID(head.UserID), rows, by.User)
+	if err == nil && (!v.May(by) || by.User == v.User && hidden(v.State)) {
+		err = noSuch("incident")
+	}
+	return v, err
+}
+
+// viewOf makes a view of an incident's events, as they are given to the viewer.
+func viewOf(id nexus.IncidentID, user nexus.UserID, rows []sqlcgen.SosEvent, viewer nexus.UserID) (view, error) {
+	s, err := fold(id, user, rows)
+	return view{s, viewer, rows}, err
+}
+
+// until is up to when the viewer sees positions: for ever, unless they took the alarm back.
+func (v view) until() time.Time {
+	if seen := v.Seen(); v.viewer == v.User && seen.State == nexus.SOSCancelled {
+		return *seen.ClosedAt
+	}
+	return forever
+}
+
+// seen is what is shown of views, each with where the person was last.
+func seen(ctx context.Context, q *sqlcgen.Queries, vs ...view) (map[nexus.IncidentID]nexus.Incident, error) {
+	var ids []string
+	var untils []time.Time
+	for _, v := range vs {
+		ids, untils = append(ids, string(v.ID)), append(untils, v.until())
+	}
+	rows, err := q.LastFixes(ctx, ids, untils)
+	if err != nil {
+		return nil, err
+	}
+	shown := make(map[nexus.IncidentID]nexus.Incident, len(vs))
+	for _, v := range vs {
+		i := v.SeenBy(v.viewer)
+		i.Responders = slices.Concat([]nexus.Responder{}, i.Responders)
+		inOrder(i.Responders)
+		shown[v.ID] = i
+	}
+	for _, r := range rows {
+		i, f := shown[nexus.IncidentID(r.IncidentID)], fixOfRow(r)
+		i.Last = &f
+		shown[i.ID] = i
+	}
+	return shown, nil
 }
 
 // Incident returns one. NotFound for one that the caller may not see.
 func (s *Incidents) Incident(ctx context.Context, by nexus.Caller, id nexus.IncidentID) (nexus.Incident, error) {
 	var i nexus.Incident
 	err := s.db.do(ctx, "read an incident", func(ctx context.Context, q *sqlcgen.Queries) error {
-		st, until, err := visible(ctx, q, by, id)
+		v, err := visible(ctx, q, by, id)
 		if err != nil {
 			return err
 		}
-		i, err = seen(ctx, q, st, by.User, until)
+		shown, err := seen(ctx, q, v)
+		i = shown[v.ID]
 		return err
 	})
 	return i, err
-}
-
-// seen is an incident as a viewer sees it, with where the person was last.
-func seen(ctx context.Context, q *sqlcgen.Queries, s incident.State, viewer nexus.UserID, until *time.Time) (nexus.Incident, error) {
-	i := s.SeenBy(viewer)
-	i.Last = s.Last
-	if until != nil {
-		rows, err := q.Fixes(ctx, string(s.ID), until)
-		if err != nil {
-			return i, err
-		}
-		i.Last = nil
-		if len(rows) > 0 {
-			f := fixOfRow(rows[len(rows)-1])
-			i.Last = &f
-		}
-	}
-	i.Responders = slices.Concat([]nexus.Responder{}, i.Responders)
-	inOrder(i.Responders)
-	return i, nil
 }
 
 // Incidents lists the newest first: all for SECURITY and ADMIN, for others those that they raised or respond to. The cursor is an id.
@@ -91,10 +130,13 @@ func (s *Incidents) Incidents(ctx context.Context, by nexus.Caller, state string
 			return err
 		}
 		items := make([]nexus.Incident, len(rows))
-		for i, r := range rows {
-			if items[i], err = rowSeen(ctx, q, r, by.User); err != nil {
+		for n, r := range rows {
+			if items[n], err = incidentOf(r); err != nil {
 				return err
 			}
+		}
+		if err := takenBack(ctx, q, items, by.User); err != nil {
+			return err
 		}
 		list = pageOf(items, limit, func(i nexus.Incident) nexus.Incident { return i }, func(i nexus.Incident) string { return string(i.ID) })
 		return nil
@@ -102,16 +144,41 @@ func (s *Incidents) Incidents(ctx context.Context, by nexus.Caller, state string
 	return list, err
 }
 
-// rowSeen is an incident of a list. The row says how it is, which its raiser must not always see.
-func rowSeen(ctx context.Context, q *sqlcgen.Queries, r sqlcgen.SosView, viewer nexus.UserID) (nexus.Incident, error) {
-	if !r.Duress || r.UserID != string(viewer) {
-		return incidentOf(r)
+// takenBack replaces those incidents of a list that the viewer took back by what they may see: of each, for of some the row says more.
+func takenBack(ctx context.Context, q *sqlcgen.Queries, items []nexus.Incident, viewer nexus.UserID) error {
+	var ids []string
+	for _, i := range items {
+		if i.User == viewer && (i.Duress || i.State == nexus.SOSCancelled) {
+			ids = append(ids, string(i.ID))
+		}
 	}
-	s, _, err := look(ctx, q, nexus.IncidentID(r.ID))
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := q.SeenEvents(ctx, ids, string(viewer))
 	if err != nil {
-		return nexus.Incident{}, err
+		return err
 	}
-	return seen(ctx, q, s, viewer, s.Seen().ClosedAt)
+	history := make(map[string][]sqlcgen.SosEvent, len(ids))
+	for _, r := range rows {
+		history[r.IncidentID] = append(history[r.IncidentID], r)
+	}
+	views := make([]view, len(ids))
+	for n, id := range ids {
+		if views[n], err = viewOf(nexus.IncidentID(id), viewer, history[id], viewer); err != nil {
+			return err
+		}
+	}
+	shown, err := seen(ctx, q, views...)
+	if err != nil {
+		return err
+	}
+	for n, i := range items {
+		if mine, ok := shown[i.ID]; ok {
+			items[n] = mine
+		}
+	}
+	return nil
 }
 
 // Events returns an incident's history after a seq, in order, at most limit, and no more than a page of any list.
@@ -119,44 +186,45 @@ func (s *Incidents) Events(ctx context.Context, by nexus.Caller, id nexus.Incide
 	events := []nexus.SOSEvent{}
 	limit = int(limitOf(nexus.Page{Limit: limit}))
 	err := s.db.do(ctx, "read an incident's history", func(ctx context.Context, q *sqlcgen.Queries) error {
-		st, _, err := visible(ctx, q, by, id)
-		if err != nil {
-			return err
-		}
-		rows, err := q.SOSEvents(ctx, string(id))
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			if r.Seq <= after || len(events) == limit {
+		v, err := visible(ctx, q, by, id)
+		for _, r := range v.rows {
+			if err != nil || len(events) == limit {
+				break
+			}
+			if r.Seq <= after {
 				continue
 			}
-			if by.User != st.User {
-				events = append(events, sosEventOf(r))
-			} else if _, ok := st.Mask(r.Seq, r.Kind); ok {
+			if by.User == v.User {
 				events = append(events, masked(r))
+			} else {
+				events = append(events, sosEventOf(r))
 			}
 		}
-		return nil
+		return err
 	})
 	return events, err
 }
 
-// Locations returns an incident's fixes in order of ClientSeq. The first, with ClientSeq 0, came with the press.
-func (s *Incidents) Locations(ctx context.Context, by nexus.Caller, id nexus.IncidentID) ([]nexus.Fix, error) {
-	fixes := []nexus.Fix{}
+// Fixes lists where the person in need was, in order of ClientSeq, which is the cursor. The first, with ClientSeq 0, came with the press.
+func (s *Incidents) Fixes(ctx context.Context, by nexus.Caller, id nexus.IncidentID, p nexus.Page) (nexus.List[nexus.Fix], error) {
+	var list nexus.List[nexus.Fix]
+	limit, after := limitOf(p), int64(-1)
+	if p.After != "" {
+		var err error
+		if after, err = strconv.ParseInt(p.After, 10, 64); err != nil {
+			return list, nexus.InvalidField("after", "is no cursor of this list")
+		}
+	}
 	err := s.db.do(ctx, "read an incident's positions", func(ctx context.Context, q *sqlcgen.Queries) error {
-		_, until, err := visible(ctx, q, by, id)
+		v, err := visible(ctx, q, by, id)
 		if err != nil {
 			return err
 		}
-		rows, err := q.Fixes(ctx, string(id), until)
-		for _, r := range rows {
-			fixes = append(fixes, fixOfRow(r))
-		}
+		rows, err := q.Fixes(ctx, sqlcgen.FixesParams{IncidentID: string(id), After: after, Upto: v.until(), MaxRows: limit + 1})
+		list = pageOf(rows, limit, fixOfRow, func(f nexus.Fix) string { return strconv.FormatInt(f.ClientSeq, 10) })
 		return err
 	})
-	return fixes, err
+	return list, err
 }
 
 // Deliveries says what became of each event on its way to each person.
@@ -182,41 +250,37 @@ var (
 	acknowledgeGoal = nexus.Latency{GoalSeconds: 15, GoalShare: 0.9, Source: "NENA"}
 )
 
-// SafetyMetrics sums up the incidents raised in [from, to). An alert that has not arrived, and an alarm that nobody has answered, count
-// against the goal once its time is over.
-func (s *Incidents) SafetyMetrics(ctx context.Context, from, to time.Time) (nexus.SafetyMetrics, error) {
-	m := nexus.SafetyMetrics{From: from, To: to}
-	err := s.db.read(ctx, "sum up incidents", func(ctx context.Context, q *sqlcgen.Queries) error {
-		n, err := q.CountRaised(ctx, from, to)
-		if err != nil {
-			return err
+// SafetyMetrics sums up the incidents raised in [from, to) as the caller may see them. An alert that has not arrived, and an alarm that nobody
+// has answered, count against the goal once its time is over.
+func (s *Incidents) SafetyMetrics(ctx context.Context, by nexus.Caller, from, to time.Time) (nexus.SafetyMetrics, error) {
+	m := nexus.SafetyMetrics{From: from, To: to, Deliver: deliverGoal, Acknowledge: acknowledgeGoal}
+	err := s.db.do(ctx, "sum up incidents", func(ctx context.Context, q *sqlcgen.Queries) error {
+		rows, err := q.SafetyMetrics(ctx, sqlcgen.SafetyMetricsParams{
+			Viewer: string(by.User), FromAt: from, ToAt: to, DeliverGoal: deliverGoal.GoalSeconds, AcknowledgeGoal: acknowledgeGoal.GoalSeconds,
+		})
+		for _, r := range rows {
+			switch r.What {
+			case "deliver":
+				m.Deliver = latency(deliverGoal, r)
+			case "acknowledge":
+				m.Incidents, m.Acknowledge = int(r.Alarms), latency(acknowledgeGoal, r)
+			case "arrive":
+				m.Arrive = latency(nexus.Latency{}, r)
+			}
 		}
-		m.Incidents = int(n)
-		d, err := q.DeliverLatency(ctx, deliverGoal.GoalSeconds, from, to)
-		if err != nil {
-			return err
-		}
-		m.Deliver = latency(deliverGoal, d.Samples, d.Percentiles, d.WithinGoal, d.Counted)
-		a, err := q.AcknowledgeLatency(ctx, acknowledgeGoal.GoalSeconds, from, to)
-		if err != nil {
-			return err
-		}
-		m.Acknowledge = latency(acknowledgeGoal, a.Samples, a.Percentiles, a.WithinGoal, a.Counted)
-		r, err := q.ArriveLatency(ctx, from, to)
-		m.Arrive = latency(nexus.Latency{}, r.Samples, r.Percentiles, 0, 0)
 		return err
 	})
 	return m, err
 }
 
 // latency fills in a goal's Latency; percentiles are the 50th, 90th and 99th, or none.
-func latency(l nexus.Latency, samples int64, percentiles []float64, within, counted int64) nexus.Latency {
-	l.Samples = int(samples)
-	if len(percentiles) == 3 {
-		l.P50, l.P90, l.P99 = millisecond(percentiles[0]), millisecond(percentiles[1]), millisecond(percentiles[2])
+func latency(l nexus.Latency, r sqlcgen.SafetyMetricsRow) nexus.Latency {
+	l.Samples = int(r.Samples)
+	if len(r.Percentiles) == 3 {
+		l.P50, l.P90, l.P99 = millisecond(r.Percentiles[0]), millisecond(r.Percentiles[1]), millisecond(r.Percentiles[2])
 	}
-	if counted > 0 {
-		share := float64(within) / float64(counted)
+	if r.Counted > 0 && l.GoalSeconds > 0 {
+		share := float64(r.WithinGoal) / float64(r.Counted)
 		l.WithinGoal = &share
 	}
 	return l
@@ -264,7 +328,7 @@ func fixOf(location []byte) (*nexus.Fix, error) {
 	return &f, nil
 }
 
-func fixOfRow(r sqlcgen.FixesRow) nexus.Fix {
+func fixOfRow(r sqlcgen.SosLocation) nexus.Fix {
 	f := nexus.Fix{ClientSeq: r.ClientSeq, At: r.At, Position: nexus.Position{Lat: r.Lat, Lng: r.Lng, Accuracy: r.Accuracy}}
 	if r.Battery != nil {
 		n := int(*r.Battery)

@@ -39,7 +39,7 @@ func TestWhoSeesAnIncident(t *testing.T) {
 		code(t, err, nexus.NotFound)
 		_, err = s.incidents.Events(t.Context(), by, raised.Incident, 0, 10)
 		code(t, err, nexus.NotFound)
-		_, err = s.incidents.Locations(t.Context(), by, raised.Incident)
+		_, err = s.incidents.Fixes(t.Context(), by, raised.Incident, nexus.Page{})
 		code(t, err, nexus.NotFound)
 		list, err := s.incidents.Incidents(t.Context(), by, "", nexus.Page{})
 		if err != nil || len(list.Items) != 0 || list.Items == nil {
@@ -120,9 +120,9 @@ func (s *safe) seenBy(u nexus.User, id nexus.IncidentID) string {
 			out += fmt.Sprint(i.State, i.Seq, i.Duress)
 		}
 	}
-	fixes, err := s.incidents.Locations(s.Context(), caller(u), id)
+	fixes, err := s.incidents.Fixes(s.Context(), caller(u), id, nexus.Page{})
 	ok(s.T, err)
-	out += fmt.Sprint(" fixes ", len(fixes))
+	out += fmt.Sprint(" fixes ", len(fixes.Items))
 	lines, err := s.streams.Lines(s.Context(), map[string]int64{string(u.ID): 0}, 100)
 	ok(s.T, err)
 	for _, l := range lines {
@@ -252,7 +252,7 @@ func TestSafetyMetrics(t *testing.T) {
 		set(`update safety_delivery set delivered_at = $1 where incident_id = $2 and kind = 'ALERT'`, began.Add(took/10), ids[i])
 	}
 	set(`update sos_incident set on_scene_at = $1 where id = $2`, began.Add(time.Minute), ids[0])
-	m, err := s.incidents.SafetyMetrics(t.Context(), began, began.Add(time.Minute))
+	m, err := s.incidents.SafetyMetrics(t.Context(), caller(s.admin), began, began.Add(time.Minute))
 	ok(t, err)
 	text, err := json.Marshal(m)
 	ok(t, err)
@@ -263,7 +263,7 @@ func TestSafetyMetrics(t *testing.T) {
 	if string(text) != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
-	m, err = s.incidents.SafetyMetrics(t.Context(), began.Add(-time.Hour), began)
+	m, err = s.incidents.SafetyMetrics(t.Context(), caller(s.admin), began.Add(-time.Hour), began)
 	if err != nil || m.Incidents != 0 || m.Acknowledge.Samples != 0 || m.Acknowledge.P50 != nil || m.Acknowledge.WithinGoal != nil || m.Acknowledge.GoalSeconds != 15 {
 		t.Errorf("of a period without incidents: %+v, %v", m, err)
 	}

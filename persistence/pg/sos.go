@@ -87,11 +87,7 @@ func answered(ctx context.Context, q *sqlcgen.Queries, press sqlcgen.FindPressRo
 	if err != nil {
 		return nexus.Raised{}, incident.Outcome{}, err
 	}
-	rows, err := q.SOSEvents(ctx, press.IncidentID)
-	if err != nil {
-		return nexus.Raised{}, incident.Outcome{}, err
-	}
-	then, err := fold(id, now.User, rows[:min(press.Seq, int64(len(rows)))])
+	then, err := asOf(ctx, q, now, press.Seq)
 	return nexus.Raised{Incident: id, State: then.State, Seq: press.Seq, Durable: true}, incident.Outcome{State: now, Now: at}, err
 }
 
@@ -171,42 +167,88 @@ func (c *chained) press(ctx context.Context, q *sqlcgen.Queries, p nexus.Press, 
 	return nexus.Raised{Incident: c.ID, State: c.State.State, Seq: seq, Durable: true}, out, err
 }
 
-// Change lets decide add events to an incident, under its lock and by the database's clock.
-func (s *SOS) Change(ctx context.Context, id nexus.IncidentID,
-	decide func(incident.State, incident.Roster, time.Time) ([]incident.Event, error),
-) (incident.Outcome, error) {
-	return s.change(ctx, "change an incident", nexus.Fence{}, id, decide)
+// keptChange is what an idempotency key keeps of a change: its first event, 0 for none, and the last event there was then.
+type keptChange struct {
+	First int64 `json:"first"`
+	Last  int64 `json:"last"`
 }
 
-// Advance adds what is due. The fence, unless it is zero, is held until the commit.
-func (s *SOS) Advance(ctx context.Context, f nexus.Fence, id nexus.IncidentID) (incident.Outcome, error) {
-	return s.change(ctx, "advance an incident", f, id, incident.State.Due)
-}
-
-func (s *SOS) change(ctx context.Context, what string, f nexus.Fence, id nexus.IncidentID,
+// Change lets decide add events to an incident, under its lock and by the database's clock, once for each idempotency key.
+func (s *SOS) Change(ctx context.Context, by nexus.Caller, id nexus.IncidentID,
 	decide func(incident.State, incident.Roster, time.Time) ([]incident.Event, error),
 ) (out incident.Outcome, err error) {
-	err = s.db.tx(ctx, what, func(ctx context.Context, q *sqlcgen.Queries) error {
-		if f != (nexus.Fence{}) {
-			if err := held(ctx, q, f); err != nil {
-				return err
-			}
-		}
-		c, err := lock(ctx, q, id)
-		if err != nil {
+	err = s.db.tx(ctx, "change an incident", func(ctx context.Context, q *sqlcgen.Queries) error {
+		var made *incident.Outcome
+		k, err := once(ctx, q, by, func() (keptChange, error) {
+			o, err := decided(ctx, q, id, decide)
+			made = &o
+			return keptChange{o.First, o.State.Seq}, err
+		})
+		switch {
+		case err != nil:
 			return err
+		case made != nil:
+			out = *made
+			return nil
 		}
-		events, err := decide(c.State, c.who, c.now)
-		if err != nil {
-			return err
-		}
-		out, err = c.add(ctx, q, events)
+		out, err = repeated(ctx, q, id, k)
 		return err
 	})
 	if err != nil {
 		return incident.Outcome{}, err
 	}
 	return out, nil
+}
+
+// repeated is what a change came to that was made before.
+func repeated(ctx context.Context, q *sqlcgen.Queries, id nexus.IncidentID, k keptChange) (incident.Outcome, error) {
+	now, at, err := look(ctx, q, id)
+	if err != nil {
+		return incident.Outcome{}, err
+	}
+	then, err := asOf(ctx, q, now, k.Last)
+	return incident.Outcome{State: then, First: k.First, Now: at}, err
+}
+
+// asOf is an incident as it stood after one of its events.
+func asOf(ctx context.Context, q *sqlcgen.Queries, s incident.State, seq int64) (incident.State, error) {
+	rows, err := q.SOSEvents(ctx, string(s.ID))
+	if err != nil {
+		return s, err
+	}
+	return fold(s.ID, s.User, rows[:min(seq, int64(len(rows)))])
+}
+
+// Advance adds what is due. The fence, unless it is zero, is held until the commit.
+func (s *SOS) Advance(ctx context.Context, f nexus.Fence, id nexus.IncidentID) (out incident.Outcome, err error) {
+	err = s.db.tx(ctx, "advance an incident", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+		if f != (nexus.Fence{}) {
+			if err := held(ctx, q, f); err != nil {
+				return err
+			}
+		}
+		out, err = decided(ctx, q, id, incident.State.Due)
+		return err
+	})
+	if err != nil {
+		return incident.Outcome{}, err
+	}
+	return out, nil
+}
+
+// decided adds to an incident what is decided under its lock.
+func decided(ctx context.Context, q *sqlcgen.Queries, id nexus.IncidentID,
+	decide func(incident.State, incident.Roster, time.Time) ([]incident.Event, error),
+) (incident.Outcome, error) {
+	c, err := lock(ctx, q, id)
+	if err != nil {
+		return incident.Outcome{}, err
+	}
+	events, err := decide(c.State, c.who, c.now)
+	if err != nil {
+		return incident.Outcome{}, err
+	}
+	return c.add(ctx, q, events)
 }
 
 // Say adds a message, once for each sender and ClientMsgID.
@@ -245,6 +287,10 @@ func (s *SOS) Say(ctx context.Context, id nexus.IncidentID, by nexus.UserID, w i
 	return seq, out, nil
 }
 
+// maxFixes is how many positions of one incident are kept: a day of one every five seconds. Past that every second one of the older half is
+// forgotten, so that the way there stays, ever more coarse; what is newest is never touched, however late the others arrive.
+const maxFixes = 24 * 60 * 60 / 5
+
 // Locate keeps fixes, all or none. It takes no lock, for positions come often and change nothing: one that arrives while the
 // incident is closed may still be kept.
 func (s *SOS) Locate(ctx context.Context, id nexus.IncidentID, fixes []nexus.Fix, check func(incident.State) error) (st incident.State, err error) {
@@ -271,7 +317,10 @@ func (s *SOS) Locate(ctx context.Context, id nexus.IncidentID, fixes []nexus.Fix
 		if err := check(st); err != nil {
 			return err
 		}
-		return q.KeepFixes(ctx, p)
+		if err := q.KeepFixes(ctx, p); err != nil {
+			return err
+		}
+		return q.ThinFixes(ctx, string(id), maxFixes)
 	})
 	if err != nil {
 		return incident.State{}, err

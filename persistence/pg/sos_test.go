@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"nexus"
 	"nexus/actors/incident"
 	"nexus/persistence/pg"
@@ -29,7 +31,14 @@ type safe struct {
 
 func newSafe(t *testing.T) *safe {
 	t.Helper()
-	db := pgfix.Open(t, pgfix.URL(t), pg.Options{MaxConns: 8, AcquireTimeout: time.Minute, LockTimeout: time.Minute, CallTimeout: time.Minute, StatementTimeout: time.Minute})
+	return newTracedSafe(t, nil)
+}
+
+// newTracedSafe is one of whose statements a tracer hears.
+func newTracedSafe(t *testing.T, tracer pgx.QueryTracer) *safe {
+	t.Helper()
+	o := pg.Options{MaxConns: 8, AcquireTimeout: time.Minute, LockTimeout: time.Minute, CallTimeout: time.Minute, StatementTimeout: time.Minute}
+	db := pgfix.Open(t, pgfix.URL(t), pg.Traced(o, tracer))
 	return &safe{
 		T: t, db: db, sos: pg.NewSOS(db), incidents: pg.NewIncidents(db), office: pg.NewSafetyOffice(db, "nexus@campus.test"),
 		streams: pg.NewStreams(db), pages: pg.NewPages(db),
@@ -52,14 +61,14 @@ func (s *safe) press(u nexus.User, key string) (nexus.Raised, incident.Outcome) 
 
 // act lets a responder say where they stand.
 func (s *safe) act(u nexus.User, id nexus.IncidentID, to nexus.SOSState) (incident.Outcome, error) {
-	return s.sos.Change(s.Context(), id, func(st incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
+	return s.sos.Change(s.Context(), nexus.Caller{}, id, func(st incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
 		return st.Act(u.ID, to, "", now)
 	})
 }
 
 func (s *safe) cancel(id nexus.IncidentID, duress bool) incident.Outcome {
 	s.Helper()
-	out, err := s.sos.Change(s.Context(), id, func(st incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
+	out, err := s.sos.Change(s.Context(), nexus.Caller{}, id, func(st incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
 		return st.Cancel(duress, now)
 	})
 	ok(s.T, err)
@@ -69,7 +78,7 @@ func (s *safe) cancel(id nexus.IncidentID, duress bool) incident.Outcome {
 // advance makes the next step of an incident due and takes it.
 func (s *safe) advance(id nexus.IncidentID) incident.Outcome {
 	s.Helper()
-	out, err := s.sos.Change(s.Context(), id, func(st incident.State, who incident.Roster, _ time.Time) ([]incident.Event, error) {
+	out, err := s.sos.Change(s.Context(), nexus.Caller{}, id, func(st incident.State, who incident.Roster, _ time.Time) ([]incident.Event, error) {
 		return st.Due(who, *st.NextAt)
 	})
 	ok(s.T, err)
@@ -245,7 +254,7 @@ func TestPressesRaceWithCancels(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = s.sos.Change(context.Background(), raised.Incident, func(st incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
+			_, err = s.sos.Change(context.Background(), nexus.Caller{}, raised.Incident, func(st incident.State, _ incident.Roster, now time.Time) ([]incident.Event, error) {
 				return st.Cancel(j%3 == 0, now)
 			})
 			if err != nil {
@@ -491,15 +500,139 @@ func TestPositionsAreKeptOnceAndTogether(t *testing.T) {
 	onField(t, err, nexus.Invalid, "fixes[0].battery")
 	_, err = s.sos.Locate(t.Context(), raised.Incident, []nexus.Fix{fix(9, 9)}, func(incident.State) error { return nexus.Errorf(nexus.Forbidden, "no") })
 	code(t, err, nexus.Forbidden)
-	fixes, err := s.incidents.Locations(t.Context(), caller(s.asha), raised.Incident)
+	fixes, err := s.incidents.Fixes(t.Context(), caller(s.asha), raised.Incident, nexus.Page{})
 	ok(t, err)
 	var lats []float64
-	for _, f := range fixes {
+	for _, f := range fixes.Items {
 		lats = append(lats, f.Lat)
 	}
 	if !slices.Equal(lats, []float64{20, 30, 40, 50}) {
 		t.Fatalf("kept %v", lats)
 	}
+}
+
+// TestPositionsAreBounded: past the bound the older half is thinned out. Where the person pressed stays, and so does what is newest, also when what
+// arrives is old.
+func TestPositionsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	raised, _, err := s.sos.Raise(t.Context(), nexus.IncidentID(nexus.NewID()), nexus.Press{User: s.asha.ID, ClientKey: "k", Category: "panic", Position: &nexus.Position{}})
+	ok(t, err)
+	fill := func(n int) {
+		t.Helper()
+		exec(t, s.db.Pool(), `insert into sos_location (incident_id, client_seq, at, lat, lng) select $1, 1000 + i, now(), 0, 0 from generate_series(1, $2::integer) i`, raised.Incident, n)
+	}
+	kept := func() (n int, newest int64) {
+		t.Helper()
+		n = count(t, s.db.Pool(), `select count(*) from sos_location where incident_id = $1`, raised.Incident)
+		newest = int64(count(t, s.db.Pool(), `select max(client_seq) from sos_location where incident_id = $1`, raised.Incident))
+		return n, newest
+	}
+	locate := func(seqs ...int64) {
+		t.Helper()
+		var fixes []nexus.Fix
+		for _, seq := range seqs {
+			fixes = append(fixes, nexus.Fix{ClientSeq: seq, At: noon})
+		}
+		_, err := s.sos.Locate(t.Context(), raised.Incident, fixes, func(incident.State) error { return nil })
+		ok(t, err)
+	}
+	fill(pg.MaxFixes - 2)
+	locate(1)
+	if n, _ := kept(); n != pg.MaxFixes {
+		t.Fatalf("%d are kept, want %d", n, pg.MaxFixes)
+	}
+	locate(2, 3, 4) // late
+	n, newest := kept()
+	if want := pg.MaxFixes * 3 / 4; n < want || n > want+3 || newest != 1000+pg.MaxFixes-2 {
+		t.Fatalf("%d are kept, the newest is %d", n, newest)
+	}
+	half := count(t, s.db.Pool(), `select count(*) from sos_location where incident_id = $1 and client_seq > $2`, raised.Incident, 1000+pg.MaxFixes/2)
+	if half < pg.MaxFixes/2-3 {
+		t.Errorf("%d of the newer half are kept", half)
+	}
+	if n := count(t, s.db.Pool(), `select count(*) from sos_location where incident_id = $1 and client_seq = 0`, raised.Incident); n != 1 {
+		t.Error("where she pressed is forgotten")
+	}
+	locate(1_000_000)
+	if _, newest = kept(); newest != 1_000_000 {
+		t.Errorf("the newest is %d", newest)
+	}
+}
+
+func TestPositionsAreReadInPages(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	raised, _, err := s.sos.Raise(t.Context(), nexus.IncidentID(nexus.NewID()), nexus.Press{User: s.asha.ID, ClientKey: "k", Category: "panic", Position: &nexus.Position{}})
+	ok(t, err)
+	for seq := range int64(5) {
+		_, err := s.sos.Locate(t.Context(), raised.Incident, []nexus.Fix{{ClientSeq: 10 * (seq + 1), At: noon}}, func(incident.State) error { return nil })
+		ok(t, err)
+	}
+	var got []int64
+	for p, pages := (nexus.Page{Limit: 2}), 1; ; pages++ {
+		list, err := s.incidents.Fixes(t.Context(), caller(s.ravi), raised.Incident, p)
+		ok(t, err)
+		for _, f := range list.Items {
+			got = append(got, f.ClientSeq)
+		}
+		if p.After = list.Next; p.After == "" {
+			if pages != 3 {
+				t.Errorf("%d pages", pages)
+			}
+			break
+		}
+	}
+	if !slices.Equal(got, []int64{0, 10, 20, 30, 40, 50}) {
+		t.Errorf("paged %v", got)
+	}
+	_, err = s.incidents.Fixes(t.Context(), caller(s.ravi), raised.Incident, nexus.Page{After: "x"})
+	onField(t, err, nexus.Invalid, "after")
+}
+
+// TestAChangeIsMadeOnceForItsKey: repeated, also at once, it is answered as it was then, whatever has happened meanwhile; with another
+// request behind it the key is refused.
+func TestAChangeIsMadeOnceForItsKey(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	raised, _ := s.press(s.asha, "k")
+	escalate := func(key, body string) (incident.Outcome, error) {
+		return s.sos.Change(context.Background(), keyed(caller(s.ravi), key, body), raised.Incident, func(st incident.State, who incident.Roster, now time.Time) ([]incident.Event, error) {
+			return st.Escalate(s.ravi.ID, "", who, now)
+		})
+	}
+	outs := make([]incident.Outcome, 4)
+	for _, err := range race(4, func(i int) (err error) {
+		outs[i], err = escalate("one", "more")
+		return err
+	}) {
+		ok(t, err)
+	}
+	made := 0
+	for _, o := range outs {
+		if o.First != 3 || o.State.Seq != 4 || o.State.State != nexus.SOSRaised {
+			t.Errorf("answered %+v", o)
+		}
+		made += len(o.Events) + min(1, len(o.Streams))
+	}
+	if made != 3 { // two events, told once
+		t.Errorf("made %d", made)
+	}
+	other, err := escalate("two", "more")
+	if err != nil || other.First != 5 || kinds(other.Events) != "ESCALATED PAGED" {
+		t.Fatalf("under another key %+v, %v", other, err)
+	}
+	_, err = s.act(s.meera, raised.Incident, nexus.SOSResolved)
+	ok(t, err)
+	again, err := escalate("one", "more")
+	if err != nil || again.First != 3 || again.State.Seq != 4 || again.State.State != nexus.SOSRaised || len(again.Events)+len(again.Streams) != 0 {
+		t.Fatalf("again %+v, %v", again, err)
+	}
+	_, err = escalate("one", "another note")
+	code(t, err, nexus.KeyReused)
+	_, err = escalate("three", "more")
+	code(t, err, nexus.StateConflict)
+	s.verified(raised.Incident, 7)
 }
 
 func TestWhoeverActsHasSeenWhatCameBefore(t *testing.T) {

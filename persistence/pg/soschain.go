@@ -168,7 +168,7 @@ func (c *chained) add(ctx context.Context, q *sqlcgen.Queries, events []incident
 			return incident.Outcome{}, err
 		}
 	}
-	return incident.Outcome{State: c.State, Events: kept, Streams: streams, Now: c.now}, nil
+	return incident.Outcome{State: c.State, Events: kept, First: kept[0].Seq, Streams: streams, Now: c.now}, nil
 }
 
 // link adds an event to the chain, and to what is to be written. It is the c.Seq-th.

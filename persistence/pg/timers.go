@@ -88,40 +88,49 @@ func (s *SafetyOffice) MoveTimer(ctx context.Context, by nexus.Caller, id string
 // false incidents in the chain, and is not hidden.
 //
 // It takes no notice of an idempotency key: to end it twice is to end it, and the key's hash of the request would hold few digits.
-func (s *SafetyOffice) EndTimer(ctx context.Context, by nexus.Caller, id string, duress bool) (nexus.SafetyTimer, error) {
-	by.Once = nexus.Once{}
-	return mutate(ctx, s.db, "end a safety timer", by, func(ctx context.Context, q *sqlcgen.Queries) (nexus.SafetyTimer, error) {
-		t, err := lockedTimer(ctx, q, by, id)
-		if err != nil {
-			return t, err
+func (s *SOS) EndTimer(ctx context.Context, by nexus.Caller, id string, duress bool) (t nexus.SafetyTimer, out incident.Outcome, err error) {
+	err = s.db.tx(ctx, "end a safety timer", func(ctx context.Context, q *sqlcgen.Queries) error {
+		out = incident.Outcome{}
+		if t, err = lockedTimer(ctx, q, by, id); err != nil {
+			return err
 		}
 		if t.State == timerExpired {
-			return t, nexus.Errorf(nexus.Conflict, "the timer has expired: the alarm was raised")
+			return nexus.Errorf(nexus.Conflict, "the timer has expired: the alarm was raised")
 		}
-		if err := raiseUnderDuress(ctx, q, t, duress); err != nil {
-			return t, err
-		}
-		if t.State != timerRunning {
-			return t, nil
+		if out, err = raiseUnderDuress(ctx, q, t, duress); err != nil || t.State != timerRunning {
+			return err
 		}
 		row, err := q.EndTimer(ctx, id)
-		return timerOf(row), err
+		t = timerOf(row)
+		return err
 	})
+	if err != nil {
+		return nexus.SafetyTimer{}, incident.Outcome{}, err
+	}
+	return t, out, nil
 }
 
 // raiseUnderDuress raises the alarm of a timer that was ended under duress, once for each timer; unless it is real, it only does the work.
-func raiseUnderDuress(ctx context.Context, q *sqlcgen.Queries, t nexus.SafetyTimer, really bool) error {
+func raiseUnderDuress(ctx context.Context, q *sqlcgen.Queries, t nexus.SafetyTimer, really bool) (incident.Outcome, error) {
 	p := timerPress(t)
-	if before, err := pressed(ctx, q, p); before != nil || err != nil {
-		return err
+	before, err := pressed(ctx, q, p)
+	if err != nil {
+		return incident.Outcome{}, err
+	}
+	if before != nil { // it was raised before, and that must not show either
+		p.ClientKey, really = nexus.NewID(), false
 	}
 	if err := q.Savepoint(ctx); err != nil {
-		return err
+		return incident.Outcome{}, err
 	}
-	if _, _, err := begin(ctx, q, nexus.IncidentID(nexus.NewID()), p, true); really {
-		return err
+	switch _, out, err := begin(ctx, q, nexus.IncidentID(nexus.NewID()), p, true); {
+	case err != nil: // a plain end fails as one under duress would
+		return incident.Outcome{}, err
+	case really:
+		return out, q.ReleaseSavepoint(ctx)
+	default:
+		return incident.Outcome{}, q.RollbackToSavepoint(ctx)
 	}
-	return q.RollbackToSavepoint(ctx) // whatever came of it
 }
 
 // timerPress is the press of a timer by itself.
@@ -138,22 +147,25 @@ func lockedTimer(ctx context.Context, q *sqlcgen.Queries, by nexus.Caller, id st
 }
 
 // ExpireTimers raises an SOS for each timer that is due, each in a transaction of its own: one that fails keeps no other from its
-// alarm. It returns what was raised, also with an error.
-func (s *SOS) ExpireTimers(ctx context.Context, limit int) ([]incident.Outcome, error) {
-	var due []string
-	err := s.db.do(ctx, "list safety timers that are due", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+// alarm. One that somebody else is at, or holds locked, counts as not raised.
+func (s *SOS) ExpireTimers(ctx context.Context, limit int) (outs []incident.Outcome, failed []incident.FailedTimer, err error) {
+	var due []sqlcgen.DueTimersRow
+	err = s.db.do(ctx, "list safety timers that are due", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		due, err = q.DueTimers(ctx, int32(min(limit, maxLimit))) //nolint:gosec // it is bounded
 		return err
 	})
-	var outs []incident.Outcome
-	for _, id := range due {
-		out, expired, failed := s.expire(ctx, id)
-		if expired {
+	for _, t := range due {
+		out, expired, err := s.expire(ctx, t.ID)
+		switch {
+		case ctx.Err() != nil && err != nil:
+			return outs, failed, err
+		case expired:
 			outs = append(outs, out)
+		default:
+			failed = append(failed, incident.FailedTimer{ID: t.ID, User: nexus.UserID(t.UserID), Err: err})
 		}
-		err = errors.Join(err, failed)
 	}
-	return outs, err
+	return outs, failed, err
 }
 
 func (s *SOS) expire(ctx context.Context, id string) (out incident.Outcome, expired bool, err error) {

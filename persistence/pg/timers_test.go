@@ -20,6 +20,12 @@ func (s *safe) timer(u nexus.User) nexus.SafetyTimer {
 	return t
 }
 
+// end ends a timer.
+func (s *safe) end(ctx context.Context, by nexus.Caller, id string, duress bool) (nexus.SafetyTimer, error) {
+	t, _, err := s.sos.EndTimer(ctx, by, id, duress)
+	return t, err
+}
+
 func TestTimersStartMoveAndEnd(t *testing.T) {
 	t.Parallel()
 	s := newSafe(t)
@@ -41,11 +47,11 @@ func TestTimersStartMoveAndEnd(t *testing.T) {
 	for _, id := range []string{a.ID, nexus.NewID(), "x"} {
 		_, err = s.office.MoveTimer(t.Context(), caller(s.ravi), id, 0, due)
 		code(t, err, nexus.NotFound)
-		_, err = s.office.EndTimer(t.Context(), caller(s.ravi), id, false)
+		_, err = s.end(t.Context(), caller(s.ravi), id, false)
 		code(t, err, nexus.NotFound)
 	}
 	for range 2 {
-		ended, err := s.office.EndTimer(t.Context(), caller(s.asha), a.ID, false)
+		ended, err := s.end(t.Context(), caller(s.asha), a.ID, false)
 		if err != nil || ended.State != "DONE" || ended.Version != 3 || ended.Incident != "" {
 			t.Fatalf("%+v %v", ended, err)
 		}
@@ -84,17 +90,21 @@ func TestADueTimerRaisesOnce(t *testing.T) {
 	exec(t, s.db.Pool(), `alter table safety_timer disable trigger all`)
 	exec(t, s.db.Pool(), `update safety_timer set user_id = gen_random_uuid() where id = $1`, broken.ID)
 	var outs [8][]incident.Outcome
-	failed := 0
+	var failed [8][]incident.FailedTimer
 	for _, err := range race(8, func(i int) (err error) {
-		outs[i], err = s.sos.ExpireTimers(context.Background(), 10)
+		outs[i], failed[i], err = s.sos.ExpireTimers(context.Background(), 10)
 		return err
 	}) {
-		if err != nil {
-			code(t, err, nexus.NotFound) // there is no such account
-			failed++
+		ok(t, err)
+	}
+	told := false
+	for _, f := range slices.Concat(failed[:]...) {
+		if f.Err != nil { // or another was at it
+			code(t, f.Err, nexus.NotFound) // there is no such account
+			told = f.ID == broken.ID && f.User != ""
 		}
 	}
-	if failed == 0 {
+	if !told {
 		t.Error("the broken timer was not told of")
 	}
 	all := slices.Concat(outs[:]...)
@@ -107,7 +117,7 @@ func TestADueTimerRaisesOnce(t *testing.T) {
 	if n := count(t, s.db.Pool(), `select count(*) from sos_press where client_key = 'timer:' || $1::text`, late.ID); n != 1 {
 		t.Error("the press has another key")
 	}
-	_, err := s.office.EndTimer(t.Context(), caller(s.asha), late.ID, false)
+	_, err := s.end(t.Context(), caller(s.asha), late.ID, false)
 	code(t, err, nexus.Conflict)
 	// The key is the timer's: whoever raises it again is answered with the same.
 	again, out := s.press(s.asha, "timer:"+late.ID)
@@ -122,7 +132,7 @@ func TestATimerJoinsTheOpenIncident(t *testing.T) {
 	raised, _ := s.press(s.asha, "k")
 	timer := s.timer(s.asha)
 	exec(t, s.db.Pool(), `update safety_timer set due_at = now() where id = $1`, timer.ID)
-	outs, err := s.sos.ExpireTimers(t.Context(), 10)
+	outs, _, err := s.sos.ExpireTimers(t.Context(), 10)
 	if err != nil || len(outs) != 1 || outs[0].State.ID != raised.Incident || kinds(outs[0].Events) != "JOINED" {
 		t.Fatalf("%+v %v", outs, err)
 	}
@@ -137,10 +147,10 @@ func TestATimerEndedUnderDuress(t *testing.T) {
 	open, _ := s.press(s.asha, "open")
 	plain, forced := s.timer(s.asha), s.timer(s.asha)
 	before := s.seenBy(s.asha, open.Incident)
-	a, err := s.office.EndTimer(t.Context(), caller(s.asha), plain.ID, false)
+	a, err := s.end(t.Context(), caller(s.asha), plain.ID, false)
 	ok(t, err)
 	for range 2 { // once for each timer
-		b, err := s.office.EndTimer(t.Context(), caller(s.asha), forced.ID, true)
+		b, err := s.end(t.Context(), caller(s.asha), forced.ID, true)
 		ok(t, err)
 		b.ID, b.Due = a.ID, a.Due
 		if !same(t, a, b) || b.State != "DONE" {
@@ -184,16 +194,36 @@ func TestAnEndThatRacesWithExpiryIsOneOfBoth(t *testing.T) {
 	exec(t, s.db.Pool(), `update safety_timer set due_at = now() where id = $1`, timer.ID)
 	errs := race(2, func(i int) error {
 		if i == 0 {
-			_, err := s.office.EndTimer(context.Background(), caller(s.asha), timer.ID, false)
+			_, err := s.end(context.Background(), caller(s.asha), timer.ID, false)
 			return err
 		}
-		_, err := s.sos.ExpireTimers(context.Background(), 10)
+		_, _, err := s.sos.ExpireTimers(context.Background(), 10)
 		return err
 	})
 	ok(t, errs[1])
 	raised := count(t, s.db.Pool(), `select count(*) from sos_incident`)
 	if conflict := nexus.CodeOf(errs[0]) == nexus.Conflict; errs[0] != nil && !conflict || conflict != (raised == 1) {
 		t.Fatalf("the end: %v; %d raised", errs[0], raised)
+	}
+}
+
+// TestAnEndUnderDuressSaysWhatItCameTo, so that those who help hear of it; a plain end came to nothing.
+func TestAnEndUnderDuressSaysWhatItCameTo(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	s.onDuty(s.ravi)
+	plain, forced := s.timer(s.asha), s.timer(s.asha)
+	_, out, err := s.sos.EndTimer(t.Context(), caller(s.asha), plain.ID, false)
+	if err != nil || out.State.ID != "" || len(out.Events)+len(out.Streams) != 0 {
+		t.Fatalf("%+v %v", out, err)
+	}
+	_, out, err = s.sos.EndTimer(t.Context(), caller(s.asha), forced.ID, true)
+	if err != nil || kinds(out.Events) != "RAISED PAGED DURESS" || !slices.Equal(out.Streams, []string{string(s.ravi.ID)}) || out.State.NextAt == nil {
+		t.Fatalf("%+v %v", out, err)
+	}
+	_, out, err = s.sos.EndTimer(t.Context(), caller(s.asha), forced.ID, true)
+	if err != nil || len(out.Events)+len(out.Streams) != 0 {
+		t.Fatalf("again %+v %v", out, err)
 	}
 }
 
@@ -209,7 +239,7 @@ func TestAPlainEndDoesTheWorkOfAnAlarm(t *testing.T) {
 	ok(t, err)
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.office.EndTimer(context.Background(), caller(s.asha), timer.ID, false)
+		_, err := s.end(context.Background(), caller(s.asha), timer.ID, false)
 		done <- err
 	}()
 	blocked(t, s.db.Pool(), 1)
@@ -231,7 +261,7 @@ func TestAnEndThatIsCutOffLeavesTheTimerRunning(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := pg.NewSafetyOffice(s.db, "x").EndTimer(ctx, caller(s.asha), timer.ID, true)
+		_, _, err := pg.NewSOS(s.db).EndTimer(ctx, caller(s.asha), timer.ID, true)
 		done <- err
 	}()
 	blocked(t, s.db.Pool(), 1)

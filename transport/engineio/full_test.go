@@ -22,13 +22,13 @@ func TestAnAddressHasSoManySessions(t *testing.T) {
 	full := map[engineio.Why]int{}
 	cfg := engineio.Config{MaxPerAddress: 2, Hooks: engineio.Hooks{Full: func(why engineio.Why) { full[why]++ }}}
 	world(t, cfg, func(t *testing.T, srv *engineio.Server, _ *upper) {
-		first, second := enginetest.Dial(t, srv, ""), enginetest.Dial(t, srv, "") // of 192.0.2.1
+		first, second := enginetest.Dial(t, srv, ""), enginetest.Dial(t, srv, "", enginetest.Linked) // of 192.0.2.1
 		first.NextText()
 		second.NextText()
 		if got := from(srv, "192.0.2.1"); got.Status != 503 || got.RetryAfter == 0 {
 			t.Errorf("one too many: %d, Retry-After %d", got.Status, got.RetryAfter)
 		}
-		third := enginetest.Dial(t, srv, "")
+		third := enginetest.Dial(t, srv, "", enginetest.Linked)
 		third.ExpectClose(engineio.TooManySessions)
 		if got := from(srv, "192.0.2.2"); got.Status != 200 {
 			t.Errorf("another address: %d", got.Status)
@@ -60,7 +60,7 @@ func TestWhileMemoryRunsShortNewSessionsAreRefused(t *testing.T) {
 	full := map[engineio.Why]int{}
 	cfg := engineio.Config{Pressed: pressed.Load, Hooks: engineio.Hooks{Full: func(why engineio.Why) { full[why]++ }}}
 	world(t, cfg, func(t *testing.T, srv *engineio.Server, _ *upper) {
-		c := enginetest.Dial(t, srv, "")
+		c := enginetest.Dial(t, srv, "", enginetest.Linked)
 		c.NextText()
 		pressed.Store(true)
 		if got := from(srv, "192.0.2.2"); got.Status != 503 || got.RetryAfter == 0 {

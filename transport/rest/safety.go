@@ -57,7 +57,8 @@ func (a *API) incidentRoutes() {
 	}, anyUser(), a.incidentEvents)
 	handle(a, huma.Operation{
 		Method: http.MethodGet, Path: "/safety/incidents/{id}/locations", Tags: tagSafety,
-		Summary: "Where the person was",
+		Summary:     "Where the person was, in order of clientSeq",
+		Description: "The first, with clientSeq 0, came with the press. A day of one fix in five seconds is kept; past that the older ones are thinned out.",
 	}, anyUser(), a.incidentLocations)
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/safety/incidents/{id}/locations", Tags: tagSafety,
@@ -71,7 +72,7 @@ func (a *API) incidentRoutes() {
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/safety/incidents/{id}/cancel", Tags: tagSafety,
 		Summary:     "Take my own alarm back",
-		Description: "With the PIN, if one is set. Possible for five minutes, until somebody is on the scene.",
+		Description: "With the PIN, if one is set. Possible for five minutes, until somebody is on the scene. To repeat it is safe.",
 	}, anyUser().at(bucketCancel), a.cancel)
 	for path, act := range map[string]struct {
 		to      nexus.SOSState
@@ -94,7 +95,8 @@ func (a *API) incidentRoutes() {
 	}
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/safety/incidents/{id}/escalate", Tags: tagSafety,
-		Summary: "Call more people now",
+		Summary:     "Call more people now",
+		Description: "Repeat it with the same Idempotency-Key, or more people are called each time.",
 	}, roles(nexus.Security, nexus.Admin).at(bucketIncident), func(ctx context.Context, in *actInput) (*Answer[acted], error) {
 		seq, err := a.Desk.Escalate(ctx, caller(ctx), nexus.IncidentID(in.ID), in.note())
 		return answer(acted{true, seq}, err)
@@ -146,17 +148,30 @@ func (a *API) raise(ctx context.Context, in *raiseInput) (*Answer[raisedBody], e
 	if b.At != nil {
 		p.At = *b.At
 	}
-	lat, lng := cmp.Or(b.Lat, b.Latitude), cmp.Or(b.Lng, b.Longitude)
-	switch {
-	case lat != nil && lng != nil:
-		p.Position = &nexus.Position{Lat: *lat, Lng: *lng, Accuracy: b.Accuracy}
-	case lat != nil:
-		return nil, nexus.InvalidField("lng", "is missing beside lat")
-	case lng != nil:
-		return nil, nexus.InvalidField("lat", "is missing beside lng")
+	ours, err := place("lat", b.Lat, "lng", b.Lng)
+	theirs, wrong := place("latitude", b.Latitude, "longitude", b.Longitude)
+	if err := cmp.Or(err, wrong); err != nil {
+		return nil, err
+	}
+	if p.Position = cmp.Or(ours, theirs); p.Position != nil {
+		p.Position.Accuracy = b.Accuracy
 	}
 	r, err := a.Desk.Raise(ctx, by, p)
 	return answer(raisedBody{true, "Help has been alerted", r}, err)
+}
+
+// place is a position by the two names that a client has for it; nil without any. Half of one names the other half.
+func place(latName string, lat *float64, lngName string, lng *float64) (*nexus.Position, error) {
+	switch {
+	case lat != nil && lng != nil:
+		return &nexus.Position{Lat: *lat, Lng: *lng}, nil
+	case lat != nil:
+		return nil, nexus.InvalidField(lngName, "is missing beside %s", latName)
+	case lng != nil:
+		return nil, nexus.InvalidField(latName, "is missing beside %s", lngName)
+	default:
+		return nil, nil
+	}
 }
 
 type incidentsInput struct {
@@ -209,9 +224,13 @@ func (a *API) incidentEvents(ctx context.Context, in *incidentEventsInput) (*Ans
 	return answer(nexus.List[IncidentEvent]{Items: shown}, err)
 }
 
-func (a *API) incidentLocations(ctx context.Context, in *ByID) (*Answer[nexus.List[nexus.Fix]], error) {
-	fixes, err := a.Incidents.Locations(ctx, caller(ctx), nexus.IncidentID(in.ID))
-	return answer(nexus.List[nexus.Fix]{Items: slices.Concat([]nexus.Fix{}, fixes)}, err)
+type locationsInput struct {
+	ByID
+	Paged
+}
+
+func (a *API) incidentLocations(ctx context.Context, in *locationsInput) (*Answer[nexus.List[nexus.Fix]], error) {
+	return answer(a.Incidents.Fixes(ctx, caller(ctx), nexus.IncidentID(in.ID), in.page()))
 }
 
 // newFix is a fix as phones send it.
@@ -262,6 +281,7 @@ func (a *API) say(ctx context.Context, in *sayInput) (*Answer[acted], error) {
 
 type actInput struct {
 	ByID
+	Idempotent
 	Body *struct {
 		Note string `json:"note,omitempty" maxLength:"1000" text:"lines"`
 	}
@@ -361,5 +381,5 @@ func (a *API) safetyMetrics(ctx context.Context, in *periodInput) (*Answer[nexus
 	if err != nil {
 		return nil, err
 	}
-	return answer(a.Incidents.SafetyMetrics(ctx, from, to))
+	return answer(a.Incidents.SafetyMetrics(ctx, caller(ctx), from, to))
 }

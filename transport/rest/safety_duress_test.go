@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"nexus"
+	"nexus/actors/incident"
 	"nexus/actors/incident/alike"
 	"nexus/transport/rest"
 	"nexus/transport/rest/resttest"
@@ -83,7 +84,7 @@ func coerced(t *testing.T, pin string, roles ...nexus.Role) (transcript []string
 	}
 
 	for _, op := range h.API.Operations() {
-		if op.Method == http.MethodGet && op.Path != "/cluster" {
+		if op.Method == http.MethodGet {
 			path := rest.Base + pathParam.ReplaceAllString(op.Path, string(id))
 			see("GET "+op.Path, h.Call("GET", path, nil, asha.as...))
 		}
@@ -128,6 +129,17 @@ func TestDuressCannotBeToldFromACancel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestTheClusterSaysNothingOfIncidents, whose number would tell an administrator of an own alarm that goes on.
+func TestTheClusterSaysNothingOfIncidents(t *testing.T) {
+	h := resttest.New(t)
+	press(t, h, join(t, h, nexus.Student))
+	r := h.Call("GET", "/api/v1/admin/cluster", nil, h.As(nexus.Admin)...)
+	wantStatus(t, r, 200)
+	if text := string(r.Body); strings.Contains(text, incident.KindName) || !strings.Contains(text, `"grains":{"mess":3}`) || !strings.Contains(text, `"handOvers":[{"kind":"mess"`) {
+		t.Error(text)
 	}
 }
 

@@ -184,7 +184,7 @@ func (a *API) changeTimer(ctx context.Context, in *changeTimerInput) (*Versioned
 	if b.Done {
 		var duress bool
 		if duress, err = a.Auth.CheckPin(ctx, by.User, b.PIN); err == nil {
-			t, err = a.SafetyOffice.EndTimer(ctx, by, in.ID, duress)
+			t, err = a.Desk.EndTimer(ctx, by, in.ID, duress)
 		}
 	} else {
 		t, err = a.SafetyOffice.MoveTimer(ctx, by, in.ID, v, time.Now().Add(time.Duration(*b.Minutes)*time.Minute))

@@ -12,16 +12,18 @@ import (
 type Desk interface {
 	// Raise takes a press of the button.
 	Raise(ctx context.Context, by nexus.Caller, p nexus.Press) (nexus.Raised, error)
-	// Act is a responder's word, and returns the seq of its event.
+	// Act is a responder's word, and returns the seq of its event. It is heard once for each idempotency key, as Escalate is.
 	Act(ctx context.Context, by nexus.Caller, id nexus.IncidentID, to nexus.SOSState, note string) (int64, error)
 	// Escalate asks for more help.
 	Escalate(ctx context.Context, by nexus.Caller, id nexus.IncidentID, note string) (int64, error)
-	// Cancel takes the caller's own alarm back, or seems to, and returns the state that the caller may see.
+	// Cancel takes the caller's own alarm back, or seems to, and returns the state that the caller may see. A second cancel is answered alike.
 	Cancel(ctx context.Context, by nexus.Caller, id nexus.IncidentID, duress bool) (nexus.SOSState, error)
 	// Say adds a message and returns the seq of its event.
 	Say(ctx context.Context, by nexus.Caller, id nexus.IncidentID, clientMsgID, body string) (int64, error)
 	// Locate keeps where the caller, who raised the incident, is or was.
 	Locate(ctx context.Context, by nexus.Caller, id nexus.IncidentID, fixes []nexus.Fix) error
+	// EndTimer ends a safety timer of the caller's. Under duress an SOS is raised at once, marked as such, while the timer looks ended.
+	EndTimer(ctx context.Context, by nexus.Caller, id string, duress bool) (nexus.SafetyTimer, error)
 }
 
 // Incidents reads incidents as a caller may see them. NotFound for what the caller may not see.
@@ -33,14 +35,14 @@ type Incidents interface {
 	Incidents(ctx context.Context, by nexus.Caller, state string, p nexus.Page) (nexus.List[nexus.Incident], error)
 	// Events returns an incident's history after a seq, in order, at most limit.
 	Events(ctx context.Context, by nexus.Caller, id nexus.IncidentID, after int64, limit int) ([]nexus.SOSEvent, error)
-	// Locations returns an incident's fixes in order of ClientSeq.
-	Locations(ctx context.Context, by nexus.Caller, id nexus.IncidentID) ([]nexus.Fix, error)
+	// Fixes lists where the person in need was, in order of ClientSeq, which is the cursor.
+	Fixes(ctx context.Context, by nexus.Caller, id nexus.IncidentID, p nexus.Page) (nexus.List[nexus.Fix], error)
 	// Deliveries says what became of each event on its way to each person.
 	Deliveries(ctx context.Context, id nexus.IncidentID) ([]nexus.DeliveryRecord, error)
 	// VerifyIncident walks an incident's chain and returns how many events it holds and the first seq that does not fit, 0 if all fit.
 	VerifyIncident(ctx context.Context, id nexus.IncidentID) (events, firstBad int64, err error)
-	// SafetyMetrics sums up the incidents raised in [from, to).
-	SafetyMetrics(ctx context.Context, from, to time.Time) (nexus.SafetyMetrics, error)
+	// SafetyMetrics sums up the incidents raised in [from, to), as the caller may see them.
+	SafetyMetrics(ctx context.Context, by nexus.Caller, from, to time.Time) (nexus.SafetyMetrics, error)
 }
 
 // SafetyOffice keeps what incidents are handled by.
@@ -60,8 +62,6 @@ type SafetyOffice interface {
 	StartTimer(ctx context.Context, by nexus.Caller, t nexus.SafetyTimer) (nexus.SafetyTimer, error)
 	// MoveTimer gives a running timer of the caller's another time; Conflict for one that has ended.
 	MoveTimer(ctx context.Context, by nexus.Caller, id string, version int64, due time.Time) (nexus.SafetyTimer, error)
-	// EndTimer ends a timer of the caller's. Under duress an SOS is raised at once, marked as such, while the timer looks ended.
-	EndTimer(ctx context.Context, by nexus.Caller, id string, duress bool) (nexus.SafetyTimer, error)
 	// Pins returns the hashes of a person's two numbers; empty if there are none.
 	Pins(ctx context.Context, user nexus.UserID) (pin, duress string, err error)
 	// SetPins replaces them. Audited, without them.

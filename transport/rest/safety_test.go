@@ -3,9 +3,12 @@ package rest_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"nexus"
 	"nexus/transport/limit"
@@ -65,8 +68,11 @@ func TestAWrongPressIsRefusedByName(t *testing.T) {
 	}{
 		{fields{"lat": 1}, "lng"},
 		{fields{"lng": 1}, "lat"},
-		{fields{"latitude": 1}, "lng"},
-		{fields{"longitude": 1}, "lat"},
+		{fields{"latitude": 1}, "longitude"},
+		{fields{"longitude": 1}, "latitude"},
+		{fields{"lat": 1, "longitude": 1}, "lng"},
+		{fields{"latitude": 1, "lng": 1}, "lat"},
+		{fields{"lat": 1, "lng": 1, "latitude": 1}, "longitude"},
 		{fields{"latitude": 91, "longitude": 1}, "latitude"},
 		{fields{"lat": 1, "lng": -181}, "lng"},
 		{fields{"lat": 1, "lng": 1, "accuracy": -1}, "accuracy"},
@@ -286,6 +292,66 @@ func TestAMessageIsSaidOnce(t *testing.T) {
 	}
 	wantStatus(t, h.Call("POST", url+"/cancel", nil, asha.as...), 200)
 	wantState(t, h.Call("POST", url+"/messages", fields{"body": "still there?"}, officer...), nexus.SOSCancelled)
+}
+
+// TestAnIncidentsCommandsAreSafeToRepeat: under one Idempotency-Key each makes its event once.
+func TestAnIncidentsCommandsAreSafeToRepeat(t *testing.T) {
+	h := resttest.New(t)
+	officer := h.As(nexus.Security)
+	for n, path := range []string{"/ack", "/en-route", "/on-scene", "/resolve", "/false-alarm", "/escalate", "/cancel"} {
+		asha := join(t, h, nexus.Student)
+		id, url := press(t, h, asha)
+		as := officer
+		if path == "/cancel" {
+			as = asha.as
+		}
+		as = append(slices.Clone(as), "Idempotency-Key", fmt.Sprint("k", n))
+		first := h.Call("POST", url+path, nil, as...)
+		wantStatus(t, first, 200)
+		before := everything(t, h, id)
+		again := h.Call("POST", url+path, nil, as...)
+		if again.Status != 200 || string(again.Body) != string(first.Body) {
+			t.Errorf("%s: %s, and again %d %s", path, first.Body, again.Status, again.Body)
+		}
+		if after := everything(t, h, id); after != before {
+			t.Errorf("%s: again it made of %s\n%s", path, before, after)
+		}
+	}
+	for _, op := range h.API.Operations() {
+		if strings.HasPrefix(op.Path, "/safety/incidents/{id}/") && strings.HasSuffix(op.Path, "escalate") {
+			if !slices.ContainsFunc(op.Spec.Parameters, func(p *huma.Param) bool { return p.Name == "Idempotency-Key" }) {
+				t.Errorf("%s does not say that it takes a key", op.Path)
+			}
+		}
+	}
+}
+
+// TestPositionsAreReadInPages, each of which says where the next begins.
+func TestPositionsAreReadInPages(t *testing.T) {
+	h := resttest.New(t)
+	asha := join(t, h, nexus.Student)
+	_, url := press(t, h, asha)
+	var fixes []any
+	for i := range 5 {
+		fixes = append(fixes, fields{"clientSeq": i + 1, "at": "2026-01-02T03:04:05Z", "lat": 1, "lng": 2})
+	}
+	wantStatus(t, h.Call("POST", url+"/locations", fields{"fixes": fixes}, asha.as...), 200)
+	var got []int64
+	for next := ""; ; {
+		l := body[nexus.List[nexus.Fix]](t, h.Call("GET", url+"/locations?limit=2&after="+next, nil, asha.as...))
+		for _, f := range l.Items {
+			got = append(got, f.ClientSeq)
+		}
+		if next = l.Next; next == "" {
+			break
+		}
+	}
+	if !slices.Equal(got, []int64{1, 2, 3, 4, 5}) {
+		t.Errorf("%v", got)
+	}
+	for query, field := range map[string]string{"after=x": "after", "limit=0": "limit", "limit=201": "limit"} {
+		wantField(t, h.Call("GET", url+"/locations?"+query, nil, asha.as...), field)
+	}
 }
 
 func TestRespondersSayWhereTheyStand(t *testing.T) {

@@ -47,7 +47,8 @@ returning *;
 update safety_timer set state = 'DONE', version = version + 1 where id = @id returning *;
 
 -- name: DueTimers :many
-select id from safety_timer where state = 'RUNNING' and due_at <= clock_timestamp() order by due_at limit @most;
+-- In no order, so that some that cannot be raised keep no others waiting for long.
+select id, user_id from safety_timer where state = 'RUNNING' and due_at <= clock_timestamp() order by random() limit @most;
 
 -- name: LockDueTimer :one
 -- No row if it is not due any more, or another node has it.

@@ -100,11 +100,16 @@ from (select unnest(@client_seqs::bigint[]) as client_seq, unnest(@ats::timestam
              unnest(@accuracies::double precision[]) as accuracy, unnest(@batteries::integer[]) as battery) f
 on conflict do nothing;
 
--- name: Fixes :many
--- Those that were kept up to a time, in order; all without one.
-select client_seq, at, lat, lng, accuracy, battery from sos_location
-where incident_id = @incident_id and (sqlc.narg('upto')::timestamptz is null or stored_at <= sqlc.narg('upto')::timestamptz)
-order by client_seq;
+-- name: ThinFixes :exec
+-- Forgets every second position of the older half, once there are more than so many; where the person pressed is none of them.
+with ranked as (
+    select l.client_seq, row_number() over (order by l.client_seq) as n, count(*) over () as total
+    from sos_location l
+    where l.incident_id = @incident_id and l.client_seq > 0
+      and (select count(*) from sos_location c where c.incident_id = @incident_id) > @most::bigint
+)
+delete from sos_location l using ranked r
+where l.incident_id = @incident_id and l.client_seq = r.client_seq and r.n <= r.total / 2 and r.n % 2 = 0;
 
 -- name: FindMessage :one
 select seq from sos_message where incident_id = @incident_id and sender = @sender and client_msg_id = @client_msg_id;
@@ -157,6 +162,9 @@ limit @most;
 
 -- name: Savepoint :exec
 savepoint rehearsal;
+
+-- name: ReleaseSavepoint :exec
+release savepoint rehearsal;
 
 -- name: RollbackToSavepoint :exec
 rollback to savepoint rehearsal;

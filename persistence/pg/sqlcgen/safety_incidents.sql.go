@@ -10,119 +10,6 @@ import (
 	"time"
 )
 
-const acknowledgeLatency = `-- name: AcknowledgeLatency :one
-with alarm as (
-    select i.raised_at, coalesce(i.closed_at, clock_timestamp()) as until,
-           (select min(e.at) from sos_event e where e.incident_id = i.id and e.kind in ('ACKNOWLEDGED', 'EN_ROUTE', 'ON_SCENE')) as answered_at
-    from sos_incident i
-    where i.raised_at >= $2 and i.raised_at < $3 and not i.drill
-      and exists (select from sos_event e where e.incident_id = i.id and e.kind = 'RAISED')
-), sample as (
-    select extract(epoch from answered_at - raised_at)::double precision as took,
-           extract(epoch from until - raised_at)::double precision as age
-    from alarm
-)
-select count(took) as samples,
-       coalesce(percentile_cont(array[0.5, 0.9, 0.99]) within group (order by took), '{}')::double precision[] as percentiles,
-       count(*) filter (where took <= $1::double precision) as within_goal,
-       count(*) filter (where took is not null or age > $1::double precision) as counted
-from sample
-`
-
-type AcknowledgeLatencyRow struct {
-	Samples     int64
-	Percentiles []float64
-	WithinGoal  int64
-	Counted     int64
-}
-
-// From the alarm to the first human, whatever has become of that one. An alarm that was ended before its time was over by nobody
-// but its raiser counts for nothing.
-func (q *Queries) AcknowledgeLatency(ctx context.Context, goal float64, fromAt time.Time, toAt time.Time) (AcknowledgeLatencyRow, error) {
-	row := q.db.QueryRow(ctx, acknowledgeLatency, goal, fromAt, toAt)
-	var i AcknowledgeLatencyRow
-	err := row.Scan(
-		&i.Samples,
-		&i.Percentiles,
-		&i.WithinGoal,
-		&i.Counted,
-	)
-	return i, err
-}
-
-const arriveLatency = `-- name: ArriveLatency :one
-with sample as (
-    select extract(epoch from i.on_scene_at - i.raised_at)::double precision as took
-    from sos_incident i
-    where i.raised_at >= $1 and i.raised_at < $2 and not i.drill and i.on_scene_at is not null
-)
-select count(took) as samples,
-       coalesce(percentile_cont(array[0.5, 0.9, 0.99]) within group (order by took), '{}')::double precision[] as percentiles
-from sample
-`
-
-type ArriveLatencyRow struct {
-	Samples     int64
-	Percentiles []float64
-}
-
-// From the alarm to the first on the scene.
-func (q *Queries) ArriveLatency(ctx context.Context, fromAt time.Time, toAt time.Time) (ArriveLatencyRow, error) {
-	row := q.db.QueryRow(ctx, arriveLatency, fromAt, toAt)
-	var i ArriveLatencyRow
-	err := row.Scan(&i.Samples, &i.Percentiles)
-	return i, err
-}
-
-const countRaised = `-- name: CountRaised :one
-select count(*) from sos_incident i
-where i.raised_at >= $1 and i.raised_at < $2 and not i.drill
-  and exists (select from sos_event e where e.incident_id = i.id and e.kind = 'RAISED')
-`
-
-// Incidents raised in a period, without drills and without those that were taken back while they counted down.
-func (q *Queries) CountRaised(ctx context.Context, fromAt time.Time, toAt time.Time) (int64, error) {
-	row := q.db.QueryRow(ctx, countRaised, fromAt, toAt)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
-const deliverLatency = `-- name: DeliverLatency :one
-with sample as (
-    select extract(epoch from d.delivered_at - d.committed_at)::double precision as took,
-           extract(epoch from clock_timestamp() - d.committed_at)::double precision as age
-    from sos_incident i join safety_delivery d on d.incident_id = i.id
-    where i.raised_at >= $2 and i.raised_at < $3 and not i.drill and d.kind = 'ALERT'
-)
-select count(took) as samples,
-       coalesce(percentile_cont(array[0.5, 0.9, 0.99]) within group (order by took), '{}')::double precision[] as percentiles,
-       count(*) filter (where took <= $1::double precision) as within_goal,
-       count(*) filter (where took is not null or age > $1::double precision) as counted
-from sample
-`
-
-type DeliverLatencyRow struct {
-	Samples     int64
-	Percentiles []float64
-	WithinGoal  int64
-	Counted     int64
-}
-
-// From the commit to the acknowledgement by the first client of each person who was paged. What has not arrived counts against the goal
-// once its time is over.
-func (q *Queries) DeliverLatency(ctx context.Context, goal float64, fromAt time.Time, toAt time.Time) (DeliverLatencyRow, error) {
-	row := q.db.QueryRow(ctx, deliverLatency, goal, fromAt, toAt)
-	var i DeliverLatencyRow
-	err := row.Scan(
-		&i.Samples,
-		&i.Percentiles,
-		&i.WithinGoal,
-		&i.Counted,
-	)
-	return i, err
-}
-
 const deliveries = `-- name: Deliveries :many
 select stream, event_seq, kind, committed_at, sent_at, delivered_at, acknowledged_at from safety_delivery
 where incident_id = $1
@@ -156,6 +43,55 @@ func (q *Queries) Deliveries(ctx context.Context, incidentID *string) ([]Deliver
 			&i.SentAt,
 			&i.DeliveredAt,
 			&i.AcknowledgedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const fixes = `-- name: Fixes :many
+select incident_id, client_seq, at, lat, lng, accuracy, battery, stored_at from sos_location
+where incident_id = $1 and client_seq > $2 and stored_at <= $3
+order by client_seq
+limit $4
+`
+
+type FixesParams struct {
+	IncidentID string
+	After      int64
+	Upto       time.Time
+	MaxRows    int32
+}
+
+// The next positions that were kept by a time, in order.
+func (q *Queries) Fixes(ctx context.Context, arg FixesParams) ([]SosLocation, error) {
+	rows, err := q.db.Query(ctx, fixes,
+		arg.IncidentID,
+		arg.After,
+		arg.Upto,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SosLocation
+	for rows.Next() {
+		var i SosLocation
+		if err := rows.Scan(
+			&i.IncidentID,
+			&i.ClientSeq,
+			&i.At,
+			&i.Lat,
+			&i.Lng,
+			&i.Accuracy,
+			&i.Battery,
+			&i.StoredAt,
 		); err != nil {
 			return nil, err
 		}
@@ -268,6 +204,43 @@ func (q *Queries) IncidentViews(ctx context.Context, ids []string) ([]SosView, e
 	return items, nil
 }
 
+const lastFixes = `-- name: LastFixes :many
+select l.incident_id, l.client_seq, l.at, l.lat, l.lng, l.accuracy, l.battery, l.stored_at from (select unnest($1::uuid[]) as id, unnest($2::timestamptz[]) as upto) w
+cross join lateral (
+    select incident_id, client_seq, at, lat, lng, accuracy, battery, stored_at from sos_location x where x.incident_id = w.id and x.stored_at <= w.upto order by x.client_seq desc limit 1
+) l
+`
+
+// Where people were last, in each of some incidents, as far as it was kept by a time.
+func (q *Queries) LastFixes(ctx context.Context, ids []string, uptos []time.Time) ([]SosLocation, error) {
+	rows, err := q.db.Query(ctx, lastFixes, ids, uptos)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SosLocation
+	for rows.Next() {
+		var i SosLocation
+		if err := rows.Scan(
+			&i.IncidentID,
+			&i.ClientSeq,
+			&i.At,
+			&i.Lat,
+			&i.Lng,
+			&i.Accuracy,
+			&i.Battery,
+			&i.StoredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listIncidents = `-- name: ListIncidents :many
 select id, user_id, category, silent, drill, duress, state, raised_at, cancel_until, acked_at, on_scene_at, closed_at, next_at, last_seq, head_hash, responders, location from sos_view i
 where ($1::uuid is null or i.id < $1::uuid)
@@ -325,6 +298,132 @@ func (q *Queries) ListIncidents(ctx context.Context, arg ListIncidentsParams) ([
 			&i.HeadHash,
 			&i.Responders,
 			&i.Location,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const safetyMetrics = `-- name: SafetyMetrics :many
+with own as (
+    select e.incident_id, e.seq, e.at from sos_incident i join sos_event e on e.incident_id = i.id
+    where i.user_id = $1::uuid and i.duress and e.kind = 'DURESS'
+), alarm as (
+    select i.id, i.raised_at, coalesce(o.at, i.closed_at, clock_timestamp()) as until, coalesce(o.seq, i.last_seq + 1) as end_seq,
+           case when o.seq is null then i.on_scene_at end as on_scene_at
+    from sos_incident i left join own o on o.incident_id = i.id
+    where i.raised_at >= $2 and i.raised_at < $3 and not i.drill and o.at is distinct from i.raised_at
+), raised as (
+    select a.id, a.raised_at, a.until,
+           (select min(e.at) from sos_event e
+            where e.incident_id = a.id and e.seq < a.end_seq and e.kind in ('ACKNOWLEDGED', 'EN_ROUTE', 'ON_SCENE')) as answered_at
+    from alarm a
+    where exists (select from sos_event e where e.incident_id = a.id and e.seq < a.end_seq and e.kind = 'RAISED')
+), sample as (
+    select 'deliver' as what, d.committed_at as began, d.delivered_at as ended, clock_timestamp() as until, $4::double precision as goal
+    from alarm a join safety_delivery d on d.incident_id = a.id and d.event_seq < a.end_seq and d.kind = 'ALERT'
+    union all
+    select 'acknowledge', r.raised_at, r.answered_at, r.until, $5::double precision from raised r
+    union all
+    select 'arrive', a.raised_at, a.on_scene_at, a.on_scene_at, 0 from alarm a where a.on_scene_at is not null
+), timed as (
+    select s.what, s.goal, extract(epoch from s.ended - s.began)::double precision as took, extract(epoch from s.until - s.began)::double precision as age
+    from sample s
+)
+select t.what, count(*) as alarms, count(t.took) as samples,
+       coalesce(percentile_cont(array[0.5, 0.9, 0.99]) within group (order by t.took), '{}')::double precision[] as percentiles,
+       count(*) filter (where t.took <= t.goal) as within_goal,
+       count(*) filter (where t.took is not null or t.age > t.goal) as counted
+from timed t
+group by t.what
+`
+
+type SafetyMetricsParams struct {
+	Viewer          string
+	FromAt          time.Time
+	ToAt            time.Time
+	DeliverGoal     float64
+	AcknowledgeGoal float64
+}
+
+type SafetyMetricsRow struct {
+	What        string
+	Alarms      int64
+	Samples     int64
+	Percentiles []float64
+	WithinGoal  int64
+	Counted     int64
+}
+
+// How long help took in a period, drills left out. What one person cancelled under duress is, for them, cancelled and no more. Samples are:
+// deliver, from the commit to the acknowledgement by the first client of each person who was paged; acknowledge, of each alarm but those that were
+// taken back while they counted down, to the first human, whatever has become of that one; arrive, to the first on the scene. What has not happened
+// counts against the goal once its time is over, but not when the alarm was ended before by nobody but its raiser.
+func (q *Queries) SafetyMetrics(ctx context.Context, arg SafetyMetricsParams) ([]SafetyMetricsRow, error) {
+	rows, err := q.db.Query(ctx, safetyMetrics,
+		arg.Viewer,
+		arg.FromAt,
+		arg.ToAt,
+		arg.DeliverGoal,
+		arg.AcknowledgeGoal,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SafetyMetricsRow
+	for rows.Next() {
+		var i SafetyMetricsRow
+		if err := rows.Scan(
+			&i.What,
+			&i.Alarms,
+			&i.Samples,
+			&i.Percentiles,
+			&i.WithinGoal,
+			&i.Counted,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const seenEvents = `-- name: SeenEvents :many
+select e.incident_id, e.seq, e.at, e.actor, e.kind, e.data, e.prev_hash, e.hash from sos_event e join sos_incident i on i.id = e.incident_id
+where e.incident_id = any($1::uuid[])
+  and (not i.duress or i.user_id <> $2::uuid
+       or e.seq <= (select d.seq from sos_event d where d.incident_id = i.id and d.kind = 'DURESS'))
+order by e.incident_id, e.seq
+`
+
+// The events of incidents, each as far as one person may see it: to whoever cancelled their alarm under duress it ends there.
+func (q *Queries) SeenEvents(ctx context.Context, ids []string, viewer string) ([]SosEvent, error) {
+	rows, err := q.db.Query(ctx, seenEvents, ids, viewer)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SosEvent
+	for rows.Next() {
+		var i SosEvent
+		if err := rows.Scan(
+			&i.IncidentID,
+			&i.Seq,
+			&i.At,
+			&i.Actor,
+			&i.Kind,
+			&i.Data,
+			&i.PrevHash,
+			&i.Hash,
 		); err != nil {
 			return nil, err
 		}

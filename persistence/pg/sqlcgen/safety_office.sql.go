@@ -54,22 +54,28 @@ func (q *Queries) DeliverAlert(ctx context.Context, alert string, stream string)
 }
 
 const dueTimers = `-- name: DueTimers :many
-select id from safety_timer where state = 'RUNNING' and due_at <= clock_timestamp() order by due_at limit $1
+select id, user_id from safety_timer where state = 'RUNNING' and due_at <= clock_timestamp() order by random() limit $1
 `
 
-func (q *Queries) DueTimers(ctx context.Context, most int32) ([]string, error) {
+type DueTimersRow struct {
+	ID     string
+	UserID string
+}
+
+// In no order, so that some that cannot be raised keep no others waiting for long.
+func (q *Queries) DueTimers(ctx context.Context, most int32) ([]DueTimersRow, error) {
 	rows, err := q.db.Query(ctx, dueTimers, most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []DueTimersRow
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var i DueTimersRow
+		if err := rows.Scan(&i.ID, &i.UserID); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -258,49 +258,6 @@ func (q *Queries) FindPress(ctx context.Context, userID string, clientKey string
 	return i, err
 }
 
-const fixes = `-- name: Fixes :many
-select client_seq, at, lat, lng, accuracy, battery from sos_location
-where incident_id = $1 and ($2::timestamptz is null or stored_at <= $2::timestamptz)
-order by client_seq
-`
-
-type FixesRow struct {
-	ClientSeq int64
-	At        time.Time
-	Lat       float64
-	Lng       float64
-	Accuracy  *float64
-	Battery   *int16
-}
-
-// Those that were kept up to a time, in order; all without one.
-func (q *Queries) Fixes(ctx context.Context, incidentID string, upto *time.Time) ([]FixesRow, error) {
-	rows, err := q.db.Query(ctx, fixes, incidentID, upto)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []FixesRow
-	for rows.Next() {
-		var i FixesRow
-		if err := rows.Scan(
-			&i.ClientSeq,
-			&i.At,
-			&i.Lat,
-			&i.Lng,
-			&i.Accuracy,
-			&i.Battery,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const incidentHead = `-- name: IncidentHead :one
 select user_id, location, clock_timestamp()::timestamptz as at from sos_view where id = $1
 `
@@ -552,6 +509,15 @@ func (q *Queries) OverdueIncidents(ctx context.Context, lateSeconds float64, mos
 	return items, nil
 }
 
+const releaseSavepoint = `-- name: ReleaseSavepoint :exec
+release savepoint rehearsal
+`
+
+func (q *Queries) ReleaseSavepoint(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, releaseSavepoint)
+	return err
+}
+
 const rollbackToSavepoint = `-- name: RollbackToSavepoint :exec
 rollback to savepoint rehearsal
 `
@@ -640,5 +606,22 @@ savepoint rehearsal
 
 func (q *Queries) Savepoint(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, savepoint)
+	return err
+}
+
+const thinFixes = `-- name: ThinFixes :exec
+with ranked as (
+    select l.client_seq, row_number() over (order by l.client_seq) as n, count(*) over () as total
+    from sos_location l
+    where l.incident_id = $1 and l.client_seq > 0
+      and (select count(*) from sos_location c where c.incident_id = $1) > $2::bigint
+)
+delete from sos_location l using ranked r
+where l.incident_id = $1 and l.client_seq = r.client_seq and r.n <= r.total / 2 and r.n % 2 = 0
+`
+
+// Forgets every second position of the older half, once there are more than so many; where the person pressed is none of them.
+func (q *Queries) ThinFixes(ctx context.Context, incidentID string, most int64) error {
+	_, err := q.db.Exec(ctx, thinFixes, incidentID, most)
 	return err
 }

@@ -127,7 +127,7 @@ func New(t testing.TB, change ...func(*Config)) *House {
 	h.Server = transport.New(c.Server)
 	h.API = rest.New(h.Server.App(), rest.Deps{
 		Auth: h.Auth, Profiles: h, Office: h, Audit: h, Halls: h.Mess, Menus: h.Mess, LiveHalls: h.Mess, Publisher: h.Mess,
-		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety,
+		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety, Cluster: h.Safety,
 		Limiter: c.Server.Limiter, Limits: c.Limits, Log: log, Secure: c.Secure,
 	})
 	return h

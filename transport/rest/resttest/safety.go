@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"nexus"
 	"nexus/actors/incident"
+	"nexus/cluster"
 	"nexus/transport/auth"
 	"nexus/transport/rest"
 )
@@ -22,6 +24,7 @@ type Safety struct {
 	policy    nexus.Policy
 	incidents map[nexus.IncidentID]*kept
 	presses   map[[2]string]nexus.Raised
+	answers   map[[2]string]int64 // by person and idempotency key
 	fixes     map[nexus.IncidentID][]nexus.Fix
 	messages  map[[3]string]int64
 	shifts    []nexus.Shift
@@ -40,6 +43,7 @@ var (
 	_ rest.Desk         = (*Safety)(nil)
 	_ rest.Incidents    = (*Safety)(nil)
 	_ rest.SafetyOffice = (*Safety)(nil)
+	_ rest.Cluster      = (*Safety)(nil)
 	_ auth.Pins         = (*Safety)(nil)
 )
 
@@ -50,7 +54,7 @@ func NewSafety() *Safety {
 			ID: nexus.NewID(), Name: "Default", EverySeconds: 60, MoveSeconds: 300, Version: 1,
 			Steps: []nexus.Step{{Targets: []nexus.Target{{Role: nexus.Security}}}},
 		},
-		incidents: map[nexus.IncidentID]*kept{}, presses: map[[2]string]nexus.Raised{}, fixes: map[nexus.IncidentID][]nexus.Fix{},
+		incidents: map[nexus.IncidentID]*kept{}, presses: map[[2]string]nexus.Raised{}, answers: map[[2]string]int64{}, fixes: map[nexus.IncidentID][]nexus.Fix{},
 		messages: map[[3]string]int64{}, timers: map[string]*nexus.SafetyTimer{}, pins: map[nexus.UserID][2]string{},
 		browsers: map[string]nexus.UserID{}, alerts: map[string]nexus.MassAlert{},
 	}
@@ -136,25 +140,35 @@ func (s *Safety) change(by nexus.Caller, id nexus.IncidentID, decide func(*kept)
 
 // Act is a responder's word.
 func (s *Safety) Act(_ context.Context, by nexus.Caller, id nexus.IncidentID, to nexus.SOSState, note string) (int64, error) {
-	k, err := s.change(by, id, func(k *kept) ([]incident.Event, error) {
-		if to.Closed() && !by.Has(nexus.Security, nexus.Admin) {
-			return nil, nexus.Errorf(nexus.Forbidden, "not for you")
-		}
-		return k.Act(by.User, to, note, time.Now())
-	})
-	if err != nil {
-		return 0, err
-	}
-	return k.Said(by.User, to), nil
+	return s.once(by, func() (*kept, error) {
+		return s.change(by, id, func(k *kept) ([]incident.Event, error) {
+			if to.Closed() && !by.Has(nexus.Security, nexus.Admin) {
+				return nil, nexus.Errorf(nexus.Forbidden, "not for you")
+			}
+			return k.Act(by.User, to, note, time.Now())
+		})
+	}, func(k *kept) int64 { return k.Said(by.User, to) })
 }
 
 // Escalate asks for more help.
 func (s *Safety) Escalate(_ context.Context, by nexus.Caller, id nexus.IncidentID, note string) (int64, error) {
-	k, err := s.change(by, id, func(k *kept) ([]incident.Event, error) { return k.Escalate(by.User, note, s.Staff, time.Now()) })
+	return s.once(by, func() (*kept, error) {
+		return s.change(by, id, func(k *kept) ([]incident.Event, error) { return k.Escalate(by.User, note, s.Staff, time.Now()) })
+	}, func(k *kept) int64 { return k.Seq })
+}
+
+// once answers a key that came before as it was answered then.
+func (s *Safety) once(by nexus.Caller, change func() (*kept, error), answer func(*kept) int64) (int64, error) {
+	key := [2]string{string(by.User), by.Once.Key}
+	if seq, ok := s.answers[key]; ok && by.Once.Key != "" {
+		return seq, nil
+	}
+	k, err := change()
 	if err != nil {
 		return 0, err
 	}
-	return k.Seq, nil
+	s.answers[key] = answer(k)
+	return s.answers[key], nil
 }
 
 // Cancel takes the caller's own alarm back.
@@ -255,7 +269,7 @@ func (s *Safety) Events(_ context.Context, by nexus.Caller, id nexus.IncidentID,
 	return events, nil
 }
 
-// Locations returns the fixes.
+// Locations returns all fixes.
 func (s *Safety) Locations(_ context.Context, by nexus.Caller, id nexus.IncidentID) ([]nexus.Fix, error) {
 	end, err := s.begin()
 	defer end()
@@ -264,6 +278,32 @@ func (s *Safety) Locations(_ context.Context, by nexus.Caller, id nexus.Incident
 	}
 	_, err = s.find(by, id)
 	return s.fixes[id], err
+}
+
+// Fixes lists them.
+func (s *Safety) Fixes(ctx context.Context, by nexus.Caller, id nexus.IncidentID, p nexus.Page) (l nexus.List[nexus.Fix], _ error) {
+	l.Items = []nexus.Fix{}
+	all, err := s.Locations(ctx, by, id)
+	if err != nil {
+		return l, err
+	}
+	after := int64(-1)
+	if p.After != "" {
+		if after, err = strconv.ParseInt(p.After, 10, 64); err != nil {
+			return l, nexus.InvalidField("after", "is no cursor of this list")
+		}
+	}
+	for _, f := range all {
+		switch {
+		case f.ClientSeq <= after:
+		case len(l.Items) == p.Limit:
+			l.Next = strconv.FormatInt(l.Items[p.Limit-1].ClientSeq, 10)
+			return l, nil
+		default:
+			l.Items = append(l.Items, f)
+		}
+	}
+	return l, nil
 }
 
 // Deliveries knows of none.
@@ -283,11 +323,31 @@ func (s *Safety) VerifyIncident(_ context.Context, id nexus.IncidentID) (events,
 	return events, 0, err
 }
 
-// SafetyMetrics counts incidents.
-func (s *Safety) SafetyMetrics(_ context.Context, from, to time.Time) (nexus.SafetyMetrics, error) {
+// SafetyMetrics counts incidents, and how often the caller knows of somebody on the scene.
+func (s *Safety) SafetyMetrics(_ context.Context, by nexus.Caller, from, to time.Time) (nexus.SafetyMetrics, error) {
 	end, err := s.begin()
 	defer end()
-	return nexus.SafetyMetrics{Incidents: len(s.incidents), From: from, To: to}, err
+	m := nexus.SafetyMetrics{Incidents: len(s.incidents), From: from, To: to}
+	for _, k := range s.incidents {
+		if k.SeenBy(by.User).OnSceneAt != nil {
+			m.Arrive.Samples++
+		}
+	}
+	return m, err
+}
+
+// Inspect is of one node, where each open incident has a grain that came from another.
+func (s *Safety) Inspect(context.Context) []cluster.Status {
+	end, _ := s.begin()
+	defer end()
+	n := cluster.Status{ID: "n1", Grains: map[string]int{"mess": 3}, HandOvers: []cluster.HandedOver{{Kind: "mess"}}}
+	for id, k := range s.incidents {
+		if k.ClosedAt == nil {
+			n.Grains[incident.KindName]++
+			n.HandOvers = append(n.HandOvers, cluster.HandedOver{Kind: incident.KindName, ID: string(id)})
+		}
+	}
+	return []cluster.Status{n}
 }
 
 // Policies lists the one policy.
