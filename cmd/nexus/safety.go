@@ -16,8 +16,9 @@ import (
 // campusSender is how the campus signs its warnings towards others.
 const campusSender = "nexus"
 
-// safety is what an SOS stands on. Presses, what is done about them, and deliveries have connections of their own to the database,
-// which no other traffic can use up; the courier takes four at most. What people look up about incidents goes by the others.
+// safety is what an SOS stands on. What is done about presses, and deliveries, have connections of their own to the database, which no other
+// traffic can use up; the courier takes four at most. Presses have some that not even those can. What people look up about incidents goes by
+// the others.
 type safety struct {
 	db   *pg.DB
 	sos  *pg.SOS
@@ -25,16 +26,36 @@ type safety struct {
 	with incident.Options
 }
 
-// openSafetyStore opens the SOS's own way to the database at url.
-func (n *node) openSafetyStore(ctx context.Context, url string) error {
-	db, err := pg.Open(ctx, url, pg.Options{
-		MaxConns: 8, AcquireTimeout: 300 * time.Millisecond, CallTimeout: time.Second, ApplicationName: "nexus sos", RequireDurable: n.cfg.Env == production,
-	})
-	if err != nil {
-		return fmt.Errorf("open the database for safety: %w", err)
+// safetyOptions are the bounds of the SOS's ways to the database. The server ends a wait before the caller does, who would have to give the
+// connection up with it; and it ends a transaction that stands still, because its node is frozen or cut off, before others are tired of waiting
+// for what that has locked.
+func safetyOptions(env string) pg.Options {
+	return pg.Options{
+		MaxConns: 8, AcquireTimeout: 300 * time.Millisecond, CallTimeout: time.Second, StatementTimeout: 900 * time.Millisecond,
+		LockTimeout: 800 * time.Millisecond, IdleInTransaction: 500 * time.Millisecond, ClientCheck: 200 * time.Millisecond,
+		ApplicationName: "nexus sos", RequireDurable: env == production,
 	}
-	n.onClose("database for safety", func(context.Context) error { db.Close(); return nil })
-	n.safety = safety{db: db, sos: pg.NewSOS(db), with: incident.Options{Log: n.log, Metrics: incident.NewMetrics(n.registry)}}
+}
+
+// pressOptions are those for presses, each of which may wait its whole second for a connection.
+func pressOptions(env string) pg.Options {
+	o := safetyOptions(env)
+	o.MaxConns, o.Warm, o.AcquireTimeout, o.ApplicationName = 4, true, time.Second, "nexus press"
+	return o
+}
+
+// openSafetyStore opens the SOS's own ways to the database at url.
+func (n *node) openSafetyStore(ctx context.Context, url string) error {
+	var pools [2]*pg.DB
+	for i, o := range []pg.Options{pressOptions(n.cfg.Env), safetyOptions(n.cfg.Env)} {
+		db, err := pg.Open(ctx, url, o)
+		if err != nil {
+			return fmt.Errorf("open the database for safety: %w", err)
+		}
+		n.onClose("database for safety", func(context.Context) error { db.Close(); return nil })
+		pools[i] = db
+	}
+	n.safety = safety{db: pools[1], sos: pg.NewSOS(pools[0], pools[1]), with: incident.Options{Log: n.log, Metrics: incident.NewMetrics(n.registry)}}
 	return nil
 }
 

@@ -68,7 +68,7 @@ func BenchmarkRaise(b *testing.B) {
 	for i := range 300 {
 		users = append(users, add(fmt.Sprint("student", i), nexus.Student))
 	}
-	sos := pg.NewSOS(db)
+	sos := pg.NewSOS(db, db)
 	var took []time.Duration
 	for n := 0; b.Loop(); n++ {
 		u := users[n%len(users)]

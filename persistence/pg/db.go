@@ -2,11 +2,13 @@ package pg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -16,11 +18,13 @@ import (
 // Options bound the use of the database. Zero fields take the defaults.
 type Options struct {
 	MaxConns          int           // connections in the pool; 16
+	Warm              bool          // all of them are made at once, and anew when one is lost, so that nobody waits until one is
 	ConnectTimeout    time.Duration // for making a connection; 3 s
 	AcquireTimeout    time.Duration // for waiting for a free connection; 2 s
 	StatementTimeout  time.Duration // for one statement, held by the server; 5 s
 	LockTimeout       time.Duration // for one lock, held by the server; 3 s
 	IdleInTransaction time.Duration // for a transaction that asks for nothing, held by the server; 10 s
+	ClientCheck       time.Duration // how often the server looks whether the client of a statement still lives, held by the server; 1 s
 	CallTimeout       time.Duration // for one call of a store, whatever the server does; 10 s
 	ApplicationName   string        // as pg_stat_activity shows it; "nexus"
 	RequireDurable    bool          // refuse a database that acknowledges commits before they are on disk
@@ -39,6 +43,7 @@ func (o Options) withDefaults() Options {
 	def(&o.StatementTimeout, 5*time.Second)
 	def(&o.LockTimeout, 3*time.Second)
 	def(&o.IdleInTransaction, 10*time.Second)
+	def(&o.ClientCheck, time.Second)
 	def(&o.CallTimeout, 10*time.Second)
 	if o.MaxConns <= 0 {
 		o.MaxConns = 16
@@ -65,6 +70,9 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("parse the database's URL: %w", err)
 	}
 	c.MaxConns = int32(min(o.MaxConns, 1000))
+	if o.Warm {
+		c.MinConns, c.HealthCheckPeriod = c.MaxConns, time.Second
+	}
 	c.PingTimeout = time.Second
 	c.ConnConfig.ConnectTimeout = o.ConnectTimeout
 	c.ConnConfig.Tracer = o.tracer
@@ -79,10 +87,10 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 			Name: "timestamptz", OID: pgtype.TimestamptzOID,
 			Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
 		})
-		if o.RequireDurable {
-			return checkDurable(ctx, conn)
+		if err := watchClient(ctx, conn, o.ClientCheck); err != nil || !o.RequireDurable {
+			return err
 		}
-		return nil
+		return checkDurable(ctx, conn)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, c)
 	if err != nil {
@@ -101,6 +109,16 @@ func (db *DB) open(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, db.opt.ConnectTimeout)
 	defer cancel()
 	return db.pool.Ping(ctx)
+}
+
+// watchClient has the server notice, also while a statement waits for a lock, that whoever asked is gone: a process that was killed would
+// else hold what it has locked until it has got the rest. A server whose system cannot tell does without.
+func watchClient(ctx context.Context, conn *pgx.Conn, every time.Duration) error {
+	_, err := conn.Exec(ctx, "select set_config('client_connection_check_interval', $1, false)", millis(every))
+	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) {
+		return nil
+	}
+	return err
 }
 
 func checkDurable(ctx context.Context, conn *pgx.Conn) error {

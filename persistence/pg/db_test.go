@@ -34,14 +34,15 @@ func TestOpenSetsTheBounds(t *testing.T) {
 	t.Parallel()
 	db := pgfix.Open(t, pgfix.URL(t), pg.Options{
 		MaxConns: 3, StatementTimeout: 1500 * time.Millisecond, LockTimeout: 700 * time.Millisecond,
-		IdleInTransaction: 4 * time.Second, ApplicationName: "nexus test",
+		IdleInTransaction: 4 * time.Second, ClientCheck: 250 * time.Millisecond, ApplicationName: "nexus test",
 	})
 	if n := db.Pool().Config().MaxConns; n != 3 {
 		t.Errorf("%d connections", n)
 	}
 	for name, want := range map[string]string{
 		"statement_timeout": "1500ms", "lock_timeout": "700ms", "idle_in_transaction_session_timeout": "4s",
-		"application_name": "nexus test", "timezone": "UTC",
+		"client_connection_check_interval": "250ms",
+		"application_name":                 "nexus test", "timezone": "UTC",
 	} {
 		var got string
 		ok(t, db.Pool().QueryRow(t.Context(), `select current_setting($1)`, name).Scan(&got))

@@ -13,19 +13,20 @@ import (
 	"nexus/persistence/pg/sqlcgen"
 )
 
-// SOS keeps incidents for those who act on them. It wants a small pool of its own, so that an alarm never waits for a connection
-// that something else holds. Reading incidents as their viewers may see them is the part of Incidents.
-type SOS struct{ db *DB }
+// SOS keeps incidents for those who act on them. Reading incidents as their viewers may see them is the part of Incidents.
+type SOS struct{ presses, db *DB }
 
 var _ incident.Store = (*SOS)(nil)
 
-// NewSOS returns the store of incidents in db.
-func NewSOS(db *DB) *SOS { return &SOS{db: db} }
+// NewSOS returns the store of incidents in a database. Presses go by a pool of their own, so that an alarm never waits for a connection that
+// something else holds: after a node was killed the others look at all that it had, and every device comes back at once. presses is best warm, and
+// patient with those who wait for a connection; its calls are bounded all the same. db is for all else.
+func NewSOS(presses, db *DB) *SOS { return &SOS{presses, db} }
 
 // Raise keeps a press: as a new incident, or in the one that its raiser has open. However many presses there are at once, on
 // however many nodes, one of them makes the incident and the others wait for it and join.
 func (s *SOS) Raise(ctx context.Context, id nexus.IncidentID, p nexus.Press) (raised nexus.Raised, out incident.Outcome, err error) {
-	err = s.db.tx(ctx, "raise an SOS", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+	err = s.presses.tx(ctx, "raise an SOS", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		raised, out, err = raise(ctx, q, id, p)
 		return err
 	})

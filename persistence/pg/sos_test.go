@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"nexus"
 	"nexus/actors/incident"
@@ -20,6 +21,7 @@ import (
 // safe is a campus with a student in need, two officers and an administrator.
 type safe struct {
 	*testing.T
+	url                      string
 	db                       *pg.DB
 	sos                      *pg.SOS
 	incidents                *pg.Incidents
@@ -38,9 +40,10 @@ func newSafe(t *testing.T) *safe {
 func newTracedSafe(t *testing.T, tracer pgx.QueryTracer) *safe {
 	t.Helper()
 	o := pg.Options{MaxConns: 8, AcquireTimeout: time.Minute, LockTimeout: time.Minute, CallTimeout: time.Minute, StatementTimeout: time.Minute}
-	db := pgfix.Open(t, pgfix.URL(t), pg.Traced(o, tracer))
+	url := pgfix.URL(t)
+	db := pgfix.Open(t, url, pg.Traced(o, tracer))
 	return &safe{
-		T: t, db: db, sos: pg.NewSOS(db), incidents: pg.NewIncidents(db), office: pg.NewSafetyOffice(db, "nexus@campus.test"),
+		T: t, url: url, db: db, sos: pg.NewSOS(db, db), incidents: pg.NewIncidents(db), office: pg.NewSafetyOffice(db, "nexus@campus.test"),
 		streams: pg.NewStreams(db), pages: pg.NewPages(db),
 		asha: newUser(t, db, "asha"), ravi: newUser(t, db, "ravi", nexus.Security), meera: newUser(t, db, "meera", nexus.Security),
 		admin: newUser(t, db, "admin", nexus.Admin),
@@ -660,11 +663,89 @@ func TestASmallPoolIsEnough(t *testing.T) {
 	url := pgfix.URL(t)
 	o := pg.Options{MaxConns: 4, AcquireTimeout: 300 * time.Millisecond, CallTimeout: time.Second}
 	db := pgfix.Open(t, url, o)
-	for range 4 {
+	holdAll(t, db, 4)
+	_, _, err := pg.NewSOS(db, db).Raise(t.Context(), nexus.IncidentID(nexus.NewID()), nexus.Press{User: nexus.UserID(nexus.NewID()), ClientKey: "k", Category: "panic"})
+	code(t, err, nexus.Unavailable)
+}
+
+// holdAll takes n connections of a pool until the test ends.
+func holdAll(t *testing.T, db *pg.DB, n int) {
+	t.Helper()
+	for range n {
 		conn, err := db.Pool().Acquire(t.Context())
 		ok(t, err)
-		defer conn.Release()
+		t.Cleanup(conn.Release)
 	}
-	_, _, err := pg.NewSOS(db).Raise(t.Context(), nexus.IncidentID(nexus.NewID()), nexus.Press{User: nexus.UserID(nexus.NewID()), ClientKey: "k", Category: "panic"})
+}
+
+// TestAPressWaitsForNothingElse: all else that is done about incidents holds every connection that it may have.
+func TestAPressWaitsForNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	others := pgfix.Open(t, s.url, pg.Options{MaxConns: 2, AcquireTimeout: 20 * time.Millisecond})
+	holdAll(t, others, 2)
+	sos := pg.NewSOS(s.db, others)
+	raised, _, err := sos.Raise(t.Context(), nexus.IncidentID(nexus.NewID()), nexus.Press{User: s.asha.ID, ClientKey: "k", Category: "panic"})
+	ok(t, err)
+	_, _, err = sos.Look(t.Context(), raised.Incident)
 	code(t, err, nexus.Unavailable)
+}
+
+// lockedStream begins a transaction that has locked an officer's stream, as one of a node that takes another press has.
+func lockedStream(t *testing.T, conn *pgx.Conn, officer nexus.User) {
+	t.Helper()
+	for _, q := range []string{`begin`, `select from safety_stream where stream = '` + string(officer.ID) + `' for update`} {
+		_, err := conn.Exec(t.Context(), q)
+		ok(t, err)
+	}
+}
+
+// connection is one of its own, made with the bounds of a pool, to be cut like that of a process that is killed.
+func (s *safe) connection(o pg.Options) *pgx.Conn {
+	s.Helper()
+	o.MaxConns = 1
+	pooled, err := pgfix.Open(s.T, s.url, o).Pool().Acquire(s.Context())
+	ok(s.T, err)
+	conn := pooled.Hijack()
+	s.Cleanup(func() { _ = conn.PgConn().Conn().Close() })
+	return conn
+}
+
+// TestAKilledNodeHoldsUpNoPress: it was killed while it had locked what every press needs, and waited for something that is locked for long.
+func TestAKilledNodeHoldsUpNoPress(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	s.onDuty(s.ravi)
+	s.press(s.meera, "k") // his stream is there
+	other := begin(t, s.db)
+	_, err := other.Exec(t.Context(), `select pg_advisory_xact_lock(7)`)
+	ok(t, err)
+	killed := s.connection(pg.Options{ClientCheck: 20 * time.Millisecond})
+	lockedStream(t, killed, s.ravi)
+	killed.PgConn().Frontend().Send(&pgproto3.Query{String: `select pg_advisory_xact_lock(7)`})
+	ok(t, killed.PgConn().Frontend().Flush())
+	blocked(t, s.db.Pool(), 1)
+	ok(t, killed.PgConn().Conn().Close()) // the kernel does that, and nobody is left to say goodbye or to cancel the statement
+	s.press(s.asha, "k")                  // it would wait for two minutes
+}
+
+// TestAFrozenNodeHoldsUpNoPress for longer than its transaction may stand still.
+func TestAFrozenNodeHoldsUpNoPress(t *testing.T) {
+	t.Parallel()
+	s := newSafe(t)
+	s.onDuty(s.ravi)
+	s.press(s.meera, "k")
+	lockedStream(t, s.connection(pg.Options{IdleInTransaction: 50 * time.Millisecond}), s.ravi)
+	s.press(s.asha, "k")
+}
+
+func TestAWarmPoolHasItsConnections(t *testing.T) {
+	t.Parallel()
+	db := pgfix.Open(t, pgfix.URL(t), pg.Options{MaxConns: 3, Warm: true})
+	all := func() bool { return db.Pool().Stat().IdleConns() == 3 }
+	until(t, "all connections are made", all)
+	exec(t, db.Pool(), `select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`)
+	until(t, "those that were lost are made anew", func() bool {
+		return all() && count(t, db.Pool(), `select count(*) from pg_stat_activity where datname = current_database() and backend_type = 'client backend'`) == 3
+	})
 }

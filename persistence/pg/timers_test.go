@@ -261,7 +261,7 @@ func TestAnEndThatIsCutOffLeavesTheTimerRunning(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, _, err := pg.NewSOS(s.db).EndTimer(ctx, caller(s.asha), timer.ID, true)
+		_, _, err := pg.NewSOS(s.db, s.db).EndTimer(ctx, caller(s.asha), timer.ID, true)
 		done <- err
 	}()
 	blocked(t, s.db.Pool(), 1)
