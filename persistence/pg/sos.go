@@ -153,11 +153,7 @@ func (c *chained) press(ctx context.Context, q *sqlcgen.Queries, p nexus.Press, 
 			c.Last.At = c.now
 		}
 	}
-	out, err := c.add(ctx, q, events)
-	if err != nil {
-		return nexus.Raised{}, incident.Outcome{}, err
-	}
-	err = q.KeepPress(ctx, sqlcgen.KeepPressParams{
+	err := q.KeepPress(ctx, sqlcgen.KeepPressParams{
 		UserID: string(p.User), ClientKey: p.ClientKey, IncidentID: string(c.ID), Seq: seq,
 	})
 	if err == nil && p.Position != nil {
@@ -165,6 +161,10 @@ func (c *chained) press(ctx context.Context, q *sqlcgen.Queries, p nexus.Press, 
 			IncidentID: string(c.ID), At: c.Last.At, Lat: p.Position.Lat, Lng: p.Position.Lng, Accuracy: p.Position.Accuracy,
 		})
 	}
+	if err != nil {
+		return nexus.Raised{}, incident.Outcome{}, err
+	}
+	out, err := c.add(ctx, q, events) // locks streams
 	return nexus.Raised{Incident: c.ID, State: c.State.State, Seq: seq, Durable: true}, out, err
 }
 

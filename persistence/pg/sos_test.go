@@ -691,6 +691,34 @@ func TestAPressWaitsForNothingElse(t *testing.T) {
 	code(t, err, nexus.Unavailable)
 }
 
+// TestStreamsAreLockedLast: presses and whatever else concerns an officer wait for each other there, and for nothing in between.
+func TestStreamsAreLockedLast(t *testing.T) {
+	t.Parallel()
+	asked := &statements{}
+	s := newTracedSafe(t, asked)
+	s.onDuty(s.ravi)
+	for name, do := range map[string]func(){
+		"a press": func() {
+			_, _, err := s.sos.Raise(t.Context(), nexus.IncidentID(nexus.NewID()), nexus.Press{User: s.asha.ID, ClientKey: "k", Category: "panic", Position: &nexus.Position{}})
+			ok(t, err)
+		},
+		"an escalation": func() {
+			raised, _ := s.press(s.meera, "k")
+			_, err := s.act(s.ravi, raised.Incident, nexus.SOSAcknowledged)
+			ok(t, err)
+			asked.since()
+			s.advance(raised.Incident)
+		},
+	} {
+		asked.since()
+		do()
+		_, after, found := strings.Cut(asked.since(), "AdvanceStreams :many\n\t")
+		if got := strings.Split(after, "\n\t"); !found || len(got) < 2 || got[0] != "-- name: AppendEvents :exec" || got[1] != "commit" {
+			t.Errorf("%s: the streams are locked while it does %q", name, got)
+		}
+	}
+}
+
 // lockedStream begins a transaction that has locked an officer's stream, as one of a node that takes another press has.
 func lockedStream(t *testing.T, conn *pgx.Conn, officer nexus.User) {
 	t.Helper()

@@ -147,10 +147,6 @@ func (c *chained) add(ctx context.Context, q *sqlcgen.Queries, events []incident
 	if hidden(c.State) {
 		lines = slices.DeleteFunc(lines, func(l line) bool { return l.User == c.User })
 	}
-	streams, err := c.deliver(ctx, q, &p, lines)
-	if err != nil {
-		return incident.Outcome{}, err
-	}
 	for _, r := range c.Responders {
 		if !slices.Contains(before, r) {
 			p.Responders, p.ResponderStates = append(p.Responders, string(r.User)), append(p.ResponderStates, r.State)
@@ -160,13 +156,18 @@ func (c *chained) add(ctx context.Context, q *sqlcgen.Queries, events []incident
 	p.Category, p.Silent, p.Drill, p.Duress, p.State = c.Category, c.Silent, c.Drill, c.Duress, string(c.State.State)
 	p.RaisedAt, p.CancelUntil, p.AckedAt, p.OnSceneAt, p.ClosedAt, p.NextAt = c.RaisedAt, c.CancelUntil, c.AckedAt, c.OnSceneAt, c.ClosedAt, c.NextAt
 	p.LastSeq, p.HeadHash = c.Seq, c.head
-	if err := q.AppendEvents(ctx, p); err != nil {
-		return incident.Outcome{}, err
-	}
 	for _, e := range kept {
 		if err := c.follow(ctx, q, e); err != nil {
 			return incident.Outcome{}, err
 		}
+	}
+	// Last, for every alarm of the campus waits for the officers' streams: they are locked for two statements and the commit.
+	streams, err := c.deliver(ctx, q, &p, lines)
+	if err != nil {
+		return incident.Outcome{}, err
+	}
+	if err := q.AppendEvents(ctx, p); err != nil {
+		return incident.Outcome{}, err
 	}
 	return incident.Outcome{State: c.State, Events: kept, First: kept[0].Seq, Streams: streams, Now: c.now}, nil
 }
