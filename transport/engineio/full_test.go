@@ -21,8 +21,8 @@ func from(srv *engineio.Server, address string) engineio.Response {
 func TestAnAddressHasSoManySessions(t *testing.T) {
 	full := map[engineio.Why]int{}
 	cfg := engineio.Config{MaxPerAddress: 2, Hooks: engineio.Hooks{Full: func(why engineio.Why) { full[why]++ }}}
-	world(t, cfg, func(t *testing.T, srv *engineio.Server, _ *upper) {
-		first, second := enginetest.Dial(t, srv, ""), enginetest.Dial(t, srv, "", enginetest.Linked) // of 192.0.2.1
+	world(t, cfg, func(t *testing.T, srv *engineio.Server, u *upper) {
+		first, second := enginetest.Dial(t, srv, "", u.via), enginetest.Dial(t, srv, "", enginetest.Linked) // of 192.0.2.1
 		first.NextText()
 		second.NextText()
 		if got := from(srv, "192.0.2.1"); got.Status != 503 || got.RetryAfter == 0 {
@@ -59,7 +59,7 @@ func TestWhileMemoryRunsShortNewSessionsAreRefused(t *testing.T) {
 	var pressed atomic.Bool
 	full := map[engineio.Why]int{}
 	cfg := engineio.Config{Pressed: pressed.Load, Hooks: engineio.Hooks{Full: func(why engineio.Why) { full[why]++ }}}
-	world(t, cfg, func(t *testing.T, srv *engineio.Server, _ *upper) {
+	world(t, cfg, func(t *testing.T, srv *engineio.Server, u *upper) {
 		c := enginetest.Dial(t, srv, "", enginetest.Linked)
 		c.NextText()
 		pressed.Store(true)
