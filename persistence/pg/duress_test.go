@@ -30,6 +30,20 @@ func TestDuressTakesAsLongAsACancel(t *testing.T) {
 	})
 }
 
+// TestAnEndUnderDuressTakesAsLong as a plain one, of safety timers.
+func TestAnEndUnderDuressTakesAsLong(t *testing.T) {
+	s := newSafe(t)
+	s.onDuty(s.ravi)
+	alike.Timing(t, 200, func(duress bool) time.Duration {
+		timer := s.timer(s.asha)
+		began := time.Now()
+		_, err := s.end(t.Context(), caller(s.asha), timer.ID, duress)
+		took := time.Since(began)
+		ok(t, err)
+		return took
+	})
+}
+
 // statements is what was asked of the database: the first line of each statement.
 type statements struct {
 	mu    sync.Mutex
