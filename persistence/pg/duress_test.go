@@ -44,21 +44,49 @@ func TestAnEndUnderDuressTakesAsLong(t *testing.T) {
 	})
 }
 
-// statements is what was asked of the database: the first line of each statement.
+// statements is what was asked of the database: the first line of each statement, and in how many goes.
 type statements struct {
 	mu    sync.Mutex
 	lines []string
+	trips int // to the database and back
 }
 
 func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	s.note(q.SQL)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first, _, _ := strings.Cut(q.SQL, "\n")
-	s.lines = append(s.lines, first)
+	s.trips++
 	return ctx
 }
 
 func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *statements) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trips++
+	return ctx
+}
+
+func (s *statements) TraceBatchQuery(_ context.Context, _ *pgx.Conn, q pgx.TraceBatchQueryData) {
+	s.note(q.SQL)
+}
+
+func (*statements) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+func (s *statements) note(sql string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first, _, _ := strings.Cut(sql, "\n")
+	s.lines = append(s.lines, first)
+}
+
+// ways is how often something went to the database.
+func (s *statements) ways() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trips
+}
 
 // anEnd makes the two ends of a rehearsal alike: the only statement in which it may differ.
 var anEnd = strings.NewReplacer("RollbackToSavepoint", "end of the savepoint", "ReleaseSavepoint", "end of the savepoint")

@@ -26,7 +26,7 @@ func NewSOS(presses, db *DB) *SOS { return &SOS{presses, db} }
 // Raise keeps a press: as a new incident, or in the one that its raiser has open. However many presses there are at once, on
 // however many nodes, one of them makes the incident and the others wait for it and join.
 func (s *SOS) Raise(ctx context.Context, id nexus.IncidentID, p nexus.Press) (raised nexus.Raised, out incident.Outcome, err error) {
-	err = s.presses.tx(ctx, "raise an SOS", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+	err = s.presses.piped(ctx, "raise an SOS", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		raised, out, err = raise(ctx, q, id, p)
 		return err
 	})
@@ -178,7 +178,7 @@ type keptChange struct {
 func (s *SOS) Change(ctx context.Context, by nexus.Caller, id nexus.IncidentID,
 	decide func(incident.State, incident.Roster, time.Time) ([]incident.Event, error),
 ) (out incident.Outcome, err error) {
-	err = s.db.tx(ctx, "change an incident", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err = s.db.piped(ctx, "change an incident", func(ctx context.Context, q *sqlcgen.Queries) error {
 		var made *incident.Outcome
 		k, err := once(ctx, q, by, func() (keptChange, error) {
 			o, err := decided(ctx, q, id, decide)
@@ -222,7 +222,7 @@ func asOf(ctx context.Context, q *sqlcgen.Queries, s incident.State, seq int64) 
 
 // Advance adds what is due. The fence, unless it is zero, is held until the commit.
 func (s *SOS) Advance(ctx context.Context, f nexus.Fence, id nexus.IncidentID) (out incident.Outcome, err error) {
-	err = s.db.tx(ctx, "advance an incident", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
+	err = s.db.piped(ctx, "advance an incident", func(ctx context.Context, q *sqlcgen.Queries) (err error) {
 		if f != (nexus.Fence{}) {
 			if err := held(ctx, q, f); err != nil {
 				return err
@@ -255,7 +255,7 @@ func decided(ctx context.Context, q *sqlcgen.Queries, id nexus.IncidentID,
 // Say adds a message, once for each sender and ClientMsgID.
 func (s *SOS) Say(ctx context.Context, id nexus.IncidentID, by nexus.UserID, w incident.Words, check func(incident.State) error,
 ) (seq int64, out incident.Outcome, err error) {
-	err = s.db.tx(ctx, "say something", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err = s.db.piped(ctx, "say something", func(ctx context.Context, q *sqlcgen.Queries) error {
 		c, err := lock(ctx, q, id)
 		if err != nil {
 			return err

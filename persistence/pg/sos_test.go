@@ -719,6 +719,22 @@ func TestStreamsAreLockedLast(t *testing.T) {
 	}
 }
 
+// TestAPressTakesFewWays to the database and back: on a machine that is busy each takes its time, of which a press has a second.
+func TestAPressTakesFewWays(t *testing.T) {
+	t.Parallel()
+	asked := &statements{}
+	s := newTracedSafe(t, asked)
+	s.onDuty(s.ravi)
+	s.press(s.meera, "k") // statements are prepared by then
+	exec(t, s.db.Pool(), `select`)
+	trips := asked.ways()
+	_, _, err := s.sos.Raise(t.Context(), nexus.IncidentID(nexus.NewID()), nexus.Press{User: s.asha.ID, ClientKey: "k", Category: "panic", Position: &nexus.Position{}})
+	ok(t, err)
+	if n := asked.ways() - trips; n > 9 {
+		t.Errorf("%d ways:\n%s", n, asked.since())
+	}
+}
+
 // lockedStream begins a transaction that has locked an officer's stream, as one of a node that takes another press has.
 func lockedStream(t *testing.T, conn *pgx.Conn, officer nexus.User) {
 	t.Helper()

@@ -89,7 +89,7 @@ func (s *SafetyOffice) MoveTimer(ctx context.Context, by nexus.Caller, id string
 //
 // It takes no notice of an idempotency key: to end it twice is to end it, and the key's hash of the request would hold few digits.
 func (s *SOS) EndTimer(ctx context.Context, by nexus.Caller, id string, duress bool) (t nexus.SafetyTimer, out incident.Outcome, err error) {
-	err = s.db.tx(ctx, "end a safety timer", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err = s.db.piped(ctx, "end a safety timer", func(ctx context.Context, q *sqlcgen.Queries) error {
 		out = incident.Outcome{}
 		if t, err = lockedTimer(ctx, q, by, id); err != nil {
 			return err
@@ -169,7 +169,7 @@ func (s *SOS) ExpireTimers(ctx context.Context, limit int) (outs []incident.Outc
 }
 
 func (s *SOS) expire(ctx context.Context, id string) (out incident.Outcome, expired bool, err error) {
-	err = s.db.tx(ctx, "raise the SOS of a safety timer", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err = s.db.piped(ctx, "raise the SOS of a safety timer", func(ctx context.Context, q *sqlcgen.Queries) error {
 		expired = false
 		row, err := q.LockDueTimer(ctx, id)
 		if errors.Is(err, pgx.ErrNoRows) {
