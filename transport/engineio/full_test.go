@@ -22,13 +22,14 @@ func TestAnAddressHasSoManySessions(t *testing.T) {
 	full := map[engineio.Why]int{}
 	cfg := engineio.Config{MaxPerAddress: 2, Hooks: engineio.Hooks{Full: func(why engineio.Why) { full[why]++ }}}
 	world(t, cfg, func(t *testing.T, srv *engineio.Server, u *upper) {
-		first, second := enginetest.Dial(t, srv, "", u.via), enginetest.Dial(t, srv, "", enginetest.Linked) // of 192.0.2.1
+		clear(full)
+		first, second := enginetest.Dial(t, srv, "", u.via), enginetest.Dial(t, srv, "", u.via) // of 192.0.2.1
 		first.NextText()
 		second.NextText()
 		if got := from(srv, "192.0.2.1"); got.Status != 503 || got.RetryAfter == 0 {
 			t.Errorf("one too many: %d, Retry-After %d", got.Status, got.RetryAfter)
 		}
-		third := enginetest.Dial(t, srv, "", enginetest.Linked)
+		third := enginetest.Dial(t, srv, "", u.via)
 		third.ExpectClose(engineio.TooManySessions)
 		if got := from(srv, "192.0.2.2"); got.Status != 200 {
 			t.Errorf("another address: %d", got.Status)
@@ -60,7 +61,8 @@ func TestWhileMemoryRunsShortNewSessionsAreRefused(t *testing.T) {
 	full := map[engineio.Why]int{}
 	cfg := engineio.Config{Pressed: pressed.Load, Hooks: engineio.Hooks{Full: func(why engineio.Why) { full[why]++ }}}
 	world(t, cfg, func(t *testing.T, srv *engineio.Server, u *upper) {
-		c := enginetest.Dial(t, srv, "", enginetest.Linked)
+		clear(full)
+		c := enginetest.Dial(t, srv, "", u.via)
 		c.NextText()
 		pressed.Store(true)
 		if got := from(srv, "192.0.2.2"); got.Status != 503 || got.RetryAfter == 0 {

@@ -85,7 +85,7 @@ func (e *edge) pass(d time.Duration) {
 // dial opens a connection without any socket.
 func (e *edge) dial() *enginetest.Client {
 	e.Helper()
-	c := enginetest.Dial(e.T, e.Engine(), "", enginetest.Linked)
+	c := enginetest.Dial(e.T, e.Engine(), "", enginetest.Goroutine)
 	c.NextText()
 	return c
 }

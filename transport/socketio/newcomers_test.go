@@ -20,7 +20,7 @@ func TestEveryNewcomerHasItsOwnTime(t *testing.T) {
 		srv.Handle("/", new(app))
 		var all []*enginetest.Client
 		for range 4 { // one each second
-			c := enginetest.Dial(t, srv.Engine(), "", enginetest.Linked)
+			c := enginetest.Dial(t, srv.Engine(), "", enginetest.Goroutine)
 			c.NextText()
 			all = append(all, c)
 			time.Sleep(time.Second)
@@ -42,7 +42,7 @@ func TestEveryNewcomerHasItsOwnTime(t *testing.T) {
 		if n := srv.Engine().Len(); n != 1 {
 			t.Errorf("%d connections are left", n)
 		}
-		late := enginetest.Dial(t, srv.Engine(), "", enginetest.Linked) // with none before it
+		late := enginetest.Dial(t, srv.Engine(), "", enginetest.Goroutine) // with none before it
 		late.NextText()
 		start = time.Now()
 		late.ExpectClose(socketio.ConnectTimeout)

@@ -79,7 +79,7 @@ func world(t *testing.T, cfg socketio.Config, test func(t *testing.T, c *enginet
 		a, b := new(app), new(app)
 		srv.Handle("/", a)
 		srv.Handle("/mess", b)
-		c := enginetest.Dial(t, srv.Engine(), "", enginetest.Linked)
+		c := enginetest.Dial(t, srv.Engine(), "", enginetest.Goroutine)
 		c.NextText()
 		test(t, c, a, b)
 		c.Hangup()

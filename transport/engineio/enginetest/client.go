@@ -67,7 +67,7 @@ func Serve(t testing.TB, srv *engineio.Server, claim *engineio.Claim, via Via) *
 		}
 		d := &detacher{Conn: there}
 		srv.ServeWebSocket(claim, d)
-		if d.link != nil {
+		if d.link != nil && d.link.started() {
 			d.link.wait()
 		}
 	}()

@@ -29,9 +29,9 @@ func (d *detacher) Detach() (engineio.Link, []byte, error) {
 	return d.link, nil, nil
 }
 
-// Close leaves the pipe to the Link.
+// Close leaves the pipe to the Link, if that has been started.
 func (d *detacher) Close() error {
-	if d.link != nil {
+	if d.link != nil && d.link.started() {
 		return nil
 	}
 	return d.Conn.Close()
@@ -60,6 +60,12 @@ func (l *link) Start(r engineio.Readier) error {
 	go l.pumpIn()
 	go l.pumpOut()
 	return nil
+}
+
+func (l *link) started() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.readier != nil
 }
 
 func (l *link) pumpIn() {
@@ -154,7 +160,7 @@ func (l *link) Close() error {
 	l.closed = true
 	l.changed.Broadcast()
 	if l.readier == nil {
-		return l.conn.Close()
+		return nil
 	}
 	return l.conn.SetReadDeadline(time.Unix(1, 0)) // what was taken is still written
 }
