@@ -185,7 +185,7 @@ type MassAlert struct {
 	Expires     time.Time `json:"expires"`
 }
 
-// Reader is one device that reads a stream. A device is a login.
+// Reader is one device that reads a stream. A device is a login, or one connection of it under an id of its own.
 type Reader struct {
 	Stream string
 	Device SessionID
@@ -195,6 +195,7 @@ type Reader struct {
 type Standing struct {
 	Reader
 	Cursor int64 // the last line that the device acknowledged, with all before; for a new device, where it should begin
+	Known  bool  // the device is no new one, or the stream has no line yet
 	Last   int64 // the newest line of the stream
 }
 

@@ -224,6 +224,10 @@ func (n *node) openTransport(context.Context) error {
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
+	onSockets, err := n.onSockets(guard, limiter)
+	if err != nil {
+		return err
+	}
 	n.live, err = live.New(live.Config{
 		// What clients send is small, and half a message may wait for as long as its sender likes.
 		Engine: engineio.Config{
@@ -231,7 +235,7 @@ func (n *node) openTransport(context.Context) error {
 			MaxSessions: n.cfg.MaxConnections, MaxPerAddress: n.cfg.MaxPerAddress, Pressed: newMemory(n.cfg.memory).short,
 		},
 		Limits: socketio.Config{MaxEventBytes: 64 << 10, MaxAttachments: 1},
-		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Safety: n.onSockets(guard, limiter),
+		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Safety: onSockets,
 		Log: n.log, Registry: n.registry,
 	})
 	if err != nil {

@@ -75,8 +75,11 @@ func (n *node) openSafety(context.Context) error {
 }
 
 // onSockets is what /security needs.
-func (n *node) onSockets(guard *auth.Service, limiter limit.Limiter) *live.Safety {
-	return &live.Safety{Desk: n.safety.desk, Pins: guard, Incidents: pg.NewIncidents(n.db), Streams: pg.NewStreams(n.safety.db), Limiter: limiter}
+func (n *node) onSockets(guard *auth.Service, limiter limit.Limiter) (*live.Safety, error) {
+	key, err := guard.Derive("nexus connection recovery")
+	return &live.Safety{
+		Desk: n.safety.desk, Pins: guard, Incidents: pg.NewIncidents(n.db), Streams: pg.NewStreams(n.safety.db), Limiter: limiter, RecoveryKey: key,
+	}, err
 }
 
 // openIncidents lists the incidents whose grains must live.

@@ -14,7 +14,7 @@ type Streams struct{ db *DB }
 // NewStreams returns the streams in db.
 func NewStreams(db *DB) *Streams { return &Streams{db: db} }
 
-// Standings says how far each reader has come. A device that is new begins below the first line that still matters: one
+// Standings says how far each reader has come, and whether that was noted. A device that is new begins below the first line that still matters: one
 // of an incident that is open, or of a mass alert that has not run out; or at the end if there is none.
 func (s *Streams) Standings(ctx context.Context, readers []nexus.Reader) ([]nexus.Standing, error) {
 	streams, devices := make([]string, len(readers)), make([]string, len(readers))
@@ -26,7 +26,7 @@ func (s *Streams) Standings(ctx context.Context, readers []nexus.Reader) ([]nexu
 		rows, err := q.Standings(ctx, streams, devices)
 		for _, r := range rows {
 			standings = append(standings, nexus.Standing{
-				Reader: nexus.Reader{Stream: r.Stream, Device: nexus.SessionID(r.Device)}, Cursor: r.Cursor, Last: r.Last,
+				Reader: nexus.Reader{Stream: r.Stream, Device: nexus.SessionID(r.Device)}, Cursor: r.Cursor, Known: r.Known, Last: r.Last,
 			})
 		}
 		return err
@@ -157,7 +157,7 @@ func (s *Streams) Note(ctx context.Context, marks []nexus.Mark, cursors []nexus.
 	})
 }
 
-// PurgeCursors drops the cursors of logins that are no more, and says how many, also if it fails half way. Like PurgeIdempotency it may
+// PurgeCursors drops the cursors of logins that are no more, and those of single connections that are a day old, and says how many, also if it fails half way. Like PurgeIdempotency it may
 // run anywhere at any time.
 func (s *Streams) PurgeCursors(ctx context.Context) (int64, error) {
 	return s.db.purge(ctx, "purge cursors", (*sqlcgen.Queries).PurgeCursors)

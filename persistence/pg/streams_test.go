@@ -38,13 +38,13 @@ func TestANewDeviceBeginsAtWhatStillMatters(t *testing.T) {
 	s := newSafe(t)
 	s.onDuty(s.ravi)
 	device := nexus.SessionID(nexus.NewID())
-	if got := s.standing(s.ravi.ID, device); got.Cursor != 0 || got.Last != 0 {
+	if got := s.standing(s.ravi.ID, device); got.Cursor != 0 || got.Last != 0 || !got.Known {
 		t.Fatalf("nothing was ever sent: %+v", got)
 	}
 	first, _ := s.press(s.asha, "1") // PAGED is line 1
 	_, err := s.act(s.ravi, first.Incident, nexus.SOSResolved)
 	ok(t, err)
-	if got := s.standing(s.ravi.ID, device); got.Cursor != 2 || got.Last != 2 {
+	if got := s.standing(s.ravi.ID, device); got.Cursor != 2 || got.Last != 2 || got.Known {
 		t.Fatalf("all is over: %+v", got)
 	}
 	second, _ := s.press(s.asha, "2") // line 3
@@ -53,7 +53,7 @@ func TestANewDeviceBeginsAtWhatStillMatters(t *testing.T) {
 		t.Fatalf("one is open: %+v", got)
 	}
 	s.note(nil, nexus.Standing{Reader: nexus.Reader{Stream: string(s.ravi.ID), Device: device}, Cursor: 3})
-	if got := s.standing(s.ravi.ID, device); got.Cursor != 3 || got.Last != 4 {
+	if got := s.standing(s.ravi.ID, device); got.Cursor != 3 || got.Last != 4 || !got.Known {
 		t.Fatalf("one line was acknowledged: %+v", got)
 	}
 	if got := s.standing(s.ravi.ID, nexus.SessionID(nexus.NewID())); got.Cursor != 2 {

@@ -13,7 +13,7 @@ import (
 
 // Streams are what is kept of the streams of class A: their lines, and how far each device has come.
 type Streams interface {
-	// Standings says how far each reader has come, and how far its stream goes; one for each, in any order.
+	// Standings says how far each reader has come, whether that is known, and how far its stream goes; one for each, in any order.
 	Standings(ctx context.Context, readers []nexus.Reader) ([]nexus.Standing, error)
 	// Lines returns, of each stream, the lines after a seq in order, at most limit of each. It sees at least what was
 	// committed before it was called.
@@ -105,13 +105,13 @@ func (c *courier) close() {
 	<-c.ended
 }
 
-// join begins to hand a peer what its user and the campus have for it, after the offsets that it names. It never blocks.
-func (c *courier) join(p *peer, own, campus *int64, officer bool) {
+// join begins to hand a peer what its user and the campus have for it, from where it is to begin. It never blocks.
+func (c *courier) join(p *peer, from begin, officer bool) {
 	user := string(p.user())
 	c.post(func() {
 		c.readers[p] = []*reader{
-			{peer: p, id: user, name: "own", claim: own, officer: officer},
-			{peer: p, id: nexus.CampusStream, name: "campus", claim: campus},
+			{peer: p, tab: from.tab, id: user, name: "own", claim: from.own, officer: officer},
+			{peer: p, tab: from.tab, id: nexus.CampusStream, name: "campus", claim: from.campus},
 		}
 		c.waiting = append(c.waiting, c.readers[p]...)
 		c.metrics.readers.Add(2)
@@ -132,7 +132,38 @@ func (c *courier) leave(p *peer) {
 			}
 		}
 		delete(c.readers, p)
+		c.notes.hurry() // it may come back at once, on another node
 	})
+}
+
+// find says how far two devices have come, with the query of all who begin just now; false if one of them is not known, or cannot be said.
+func (c *courier) find(ctx context.Context, a, b nexus.Reader) (x, y nexus.Standing, ok bool) {
+	answers := make(chan nexus.Standing, 2)
+	asked := []*reader{{id: a.Stream, tab: a.Device, found: answers}, {id: b.Stream, tab: b.Device, found: answers}}
+	c.post(func() {
+		if c.placing.failed || c.looking.failed {
+			close(answers) // the store is away
+			return
+		}
+		c.waiting = append(c.waiting, asked...)
+	})
+	for range asked {
+		select {
+		case st, some := <-answers:
+			switch {
+			case !some || !st.Known || st.Cursor > st.Last:
+				return x, y, false
+			case st.Stream == a.Stream:
+				x = st
+			default:
+				y = st
+			}
+		case <-ctx.Done():
+			c.post(func() { asked[0].gone, asked[1].gone = true, true })
+			return x, y, false
+		}
+	}
+	return x, y, true
 }
 
 // wake says that streams may have news. It never blocks.
@@ -307,12 +338,27 @@ func (c *courier) place(now time.Time) {
 			at[s.Reader] = s
 		}
 		for _, r := range batch {
-			if !r.gone {
+			switch {
+			case r.gone:
+			case r.found != nil:
+				r.found <- c.newest(at[r.device()])
+			default:
 				c.begin(r, at[r.device()])
 			}
 		}
 		clear(c.early)
 	})
+}
+
+// newest is a standing with what this node knows and the store has yet to hear.
+func (c *courier) newest(st nexus.Standing) nexus.Standing {
+	if here := c.notes.cursor(st.Reader); here > 0 {
+		st.Known, st.Cursor = true, max(st.Cursor, here)
+		if s := c.byStream[st.Stream]; s != nil {
+			st.Last = max(st.Last, s.head)
+		}
+	}
+	return st
 }
 
 // begin lets a reader begin: after the offset that its client names, or else after what its device has acknowledged. A client whose
@@ -504,6 +550,9 @@ func (c *courier) advance(r *reader) {
 	if at := r.cursor(); at > r.noted && !r.skipped {
 		r.noted = at
 		c.notes.advance(r.device(), at)
+		if r.tab != "" {
+			c.notes.advance(nexus.Reader{Stream: r.id, Device: r.tab}, at)
+		}
 	}
 }
 

@@ -63,6 +63,9 @@ func (n *notes) begin(now time.Time) {
 	}
 }
 
+// hurry has what is there noted at once.
+func (n *notes) hurry() { n.due = time.Now() }
+
 func (n *notes) sent(l *line, at time.Time) {
 	n.begin(at)
 	n.mark(nexus.Mark{Stream: l.Stream, Seq: l.Seq, Sent: at})

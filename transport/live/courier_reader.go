@@ -27,9 +27,11 @@ func pauseAfter(tries int) time.Duration {
 // reader is a stream on its way to one socket.
 type reader struct {
 	peer    *peer
-	id      string // of the stream
-	name    string // of the stream, as clients say
-	claim   *int64 // the offset that the client names, if it does
+	tab     nexus.SessionID     // the id of the connection, "" if it has none
+	found   chan nexus.Standing // for one that only asks how far the connection has come, and has no peer
+	id      string              // of the stream
+	name    string              // of the stream, as clients say
+	claim   *int64              // the offset that the client names, if it does
 	officer bool
 	gone    bool
 
@@ -42,6 +44,9 @@ type reader struct {
 }
 
 func (r *reader) device() nexus.Reader {
+	if r.found != nil {
+		return nexus.Reader{Stream: r.id, Device: r.tab}
+	}
 	return nexus.Reader{Stream: r.id, Device: r.peer.who().Session}
 }
 

@@ -13,7 +13,8 @@
 //
 // The courier carries what may not be lost on /security: it reads the streams of the sockets that are here, sends their lines in
 // order, each again until it is acknowledged, and notes how far each device has come, so that the next socket of the
-// device, on whichever node, goes on from there or from the offset that its client names.
+// device, on whichever node, goes on from there or from the offset that its client names. A connection that broke goes on where it was
+// itself, and its client is told so; see recovery.go.
 //
 // Promises: an event of a lossy slot is latest-wins for each socket, and a slow socket never delays another. A socket whose
 // token has run out is closed in that moment, and one whose login was ended within a second, or, where no session knew

@@ -2,6 +2,7 @@ package live
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,6 +28,7 @@ type metrics struct {
 	deliveries  *prometheus.CounterVec
 	flooded     prometheus.Counter
 	late        prometheus.Counter
+	recoveries  *prometheus.CounterVec
 	delivery    *deliveryMetrics // nil without Config.Safety
 }
 
@@ -49,6 +51,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		dropped:     counter("nexus_socket_superseded_total", "Lossy messages that gave way to a newer one."),
 		rejected:    counters("nexus_socket_requests_refused_total", "Handshakes and polls refused, by status.", "status"),
 		full:        counters("nexus_connections_refused_total", "Handshakes refused for want of room, by reason: closing, sessions, address or memory.", "reason"),
+		recoveries:  counters("nexus_socket_recoveries_total", "Sockets of /security that named what they were before, by whether they go on from there.", "recovered"),
 		sockets:     gauges("nexus_sockets", "Connected sockets by namespace.", "namespace"),
 		ends:        counters("nexus_sockets_ended_total", "Sockets that ended, by namespace and reason.", "namespace", "reason"),
 		refusals:    counters("nexus_sockets_refused_total", "CONNECTs refused, by namespace and code.", "namespace", "code"),
@@ -60,7 +63,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	var errs []error
 	for _, c := range []prometheus.Collector{
-		m.connections, m.closed, m.upgrades, m.received, m.queued, m.dropped, m.rejected, m.full,
+		m.connections, m.closed, m.upgrades, m.received, m.queued, m.dropped, m.rejected, m.full, m.recoveries,
 		m.sockets, m.ends, m.refusals, m.events, m.broadcasts, m.deliveries, m.flooded, m.late,
 	} {
 		errs = append(errs, reg.Register(c))
@@ -105,6 +108,12 @@ func (m *metrics) joined(namespace string) { m.sockets.WithLabelValues(namespace
 func (m *metrics) left(namespace, reason string) {
 	m.sockets.WithLabelValues(namespace).Dec()
 	m.ends.WithLabelValues(namespace, reason).Inc()
+}
+
+func (m *metrics) recovery(asked, recovered bool) {
+	if asked {
+		m.recoveries.WithLabelValues(strconv.FormatBool(recovered)).Inc()
+	}
 }
 
 func (m *metrics) refused(namespace, code string) {

@@ -67,8 +67,12 @@ const (
 	tokenOver
 )
 
-// begin is how far a client says that it has come in the streams of class A; nil where it does not say.
-type begin struct{ own, campus *int64 }
+// begin is where a client is to begin in the streams of class A.
+type begin struct {
+	own, campus *int64          // how far it has come, as it says itself or is known; nil: as its login has
+	pid         string          // what it says that it was, "" for nothing
+	tab         nexus.SessionID // the id of this connection, by which it may come back; "" if it cannot
+}
 
 func (p *peer) anonymous() bool { return p.member == nil }
 

@@ -42,7 +42,9 @@ func safely(t *testing.T, test func(s *safe), change ...func(*Config)) {
 	t.Helper()
 	s := &safe{store: newStreams(), desk: &desk{}, incidents: &incidents{open: map[nexus.IncidentID]nexus.Incident{}}}
 	change = append([]func(*Config){func(cfg *Config) {
-		cfg.Safety = &Safety{Desk: s.desk, Pins: s.desk, Incidents: s.incidents, Streams: s.store, Limiter: limit.NewMemory(1000)}
+		cfg.Safety = &Safety{
+			Desk: s.desk, Pins: s.desk, Incidents: s.incidents, Streams: s.store, Limiter: limit.NewMemory(1000), RecoveryKey: []byte("a key that all nodes have in common"),
+		}
 	}}, change...)
 	live(t, func(e *edge) {
 		s.edge = e
@@ -99,7 +101,8 @@ func (s *streams) Standings(ctx context.Context, readers []nexus.Reader) (found 
 		return nil, errAway
 	}
 	for _, r := range readers {
-		found = append(found, nexus.Standing{Reader: r, Cursor: s.cursors[r], Last: int64(len(s.lines[r.Stream]))})
+		_, known := s.cursors[r]
+		found = append(found, nexus.Standing{Reader: r, Cursor: s.cursors[r], Known: known || len(s.lines[r.Stream]) == 0, Last: int64(len(s.lines[r.Stream]))})
 	}
 	return found, nil
 }

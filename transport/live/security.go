@@ -84,6 +84,9 @@ type Safety struct {
 	Incidents Incidents
 	Streams   Streams
 	Limiter   limit.Limiter
+
+	// RecoveryKey signs what clients come back by, the same on all nodes; nil: none is recovered.
+	RecoveryKey []byte
 }
 
 // security is what /security does beyond the common: people in need and those who help them.
@@ -135,7 +138,8 @@ func aside(h handler) handler {
 func officer(c nexus.Caller) bool { return c.Has(nexus.Security, nexus.Admin) }
 
 // joined lets officers hear of every incident at once: where people are, and alarms that the database does not know yet.
-func (s *security) joined(_ context.Context, p *peer) error {
+func (s *security) joined(ctx context.Context, p *peer) error {
+	s.recover(ctx, p)
 	if !officer(p.who()) {
 		return nil
 	}
@@ -146,7 +150,7 @@ func (s *security) joined(_ context.Context, p *peer) error {
 func (s *security) admitted(p *peer) {
 	from := p.member.begin
 	p.member.begin = nil
-	s.hub.courier.join(p, from.own, from.campus, officer(p.who()))
+	s.hub.courier.join(p, *from, officer(p.who()))
 }
 
 // only is the form that an event's first argument is.

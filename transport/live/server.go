@@ -176,11 +176,15 @@ func (n *namespace) Connect(s *socketio.Socket, auth json.RawMessage) error {
 func (n *namespace) admit(ctx context.Context, s *socketio.Socket, auth json.RawMessage) (*peer, error) {
 	var credentials struct {
 		Token        string `json:"token"`
+		PID          string `json:"pid"`
 		Offset       *int64 `json:"offset"`
 		CampusOffset *int64 `json:"campusOffset"`
 	}
 	if err := json.Unmarshal(auth, &credentials); err != nil {
 		var at *json.UnmarshalTypeError
+		if errors.As(err, &at) && at.Field == "pid" {
+			return nil, nexus.InvalidField("auth.pid", "must be a string")
+		}
 		if errors.As(err, &at) && at.Field != "token" {
 			return nil, nexus.InvalidField("auth."+at.Field, "must be a number from 0")
 		}
@@ -198,7 +202,7 @@ func (n *namespace) admit(ctx context.Context, s *socketio.Socket, auth json.Raw
 		if err != nil {
 			return nil, err
 		}
-		p.member = &member{user: caller.User, begin: &begin{credentials.Offset, credentials.CampusOffset}}
+		p.member = &member{user: caller.User, begin: &begin{own: credentials.Offset, campus: credentials.CampusOffset, pid: credentials.PID}}
 		p.identify(caller, expires, n.server.hub.clock)
 	case !n.anonymous:
 		return nil, nexus.Errorf(nexus.Unauthenticated, "this namespace needs a token")

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"path"
@@ -38,6 +39,10 @@ type newest struct {
 // the lock for the whole of it, so that whoever begins to listen meanwhile hears each broadcast once and in order.
 func (h *Hub) fanOut(b *grain.Broadcast) {
 	payload := json.RawMessage(b.GetPayload())
+	if text := bytes.TrimLeft(payload, " \t\r\n"); len(text) > 0 && text[0] == '"' { // a client would take it for an offset, see recovery.go
+		h.log.Error("a broadcast ends with a string", "event", b.GetEvent())
+		return
+	}
 	m, err := socketio.EncodeEvent(b.GetNamespace(), b.GetEvent(), payload)
 	if err != nil {
 		h.log.Error("encode broadcast", "event", b.GetEvent(), "err", err)

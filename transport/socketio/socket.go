@@ -46,6 +46,7 @@ type Socket struct {
 // joining is what a socket needs until its client was told that it is connected.
 type joining struct {
 	held []held
+	pid  string
 }
 
 type socketState uint8
@@ -81,6 +82,16 @@ func (s *Socket) Transport() engineio.Transport { return s.conn.session.Transpor
 
 // ConnectionID names the connection that the socket shares with others of its client. It is a secret: see engineio.
 func (s *Socket) ConnectionID() string { return s.conn.session.ID() }
+
+// SetPID names the socket to its client, which names it in turn, as pid, in the CONNECT by which it comes back. A client that is named by the name
+// that it came with takes itself for recovered. It is for Namespace.Connect; later it does nothing.
+func (s *Socket) SetPID(pid string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.joining != nil {
+		s.joining.pid = pid
+	}
+}
 
 // Emit sends an event, reliably and in order.
 func (s *Socket) Emit(event string, args ...any) error {
@@ -152,19 +163,20 @@ func (s *Socket) leave(reason Reason, byServer bool) {
 	}
 }
 
-// connectAnswer is the payload of a CONNECT answer. A private id for state recovery would stand beside sid.
+// connectAnswer is the payload of a CONNECT answer.
 type connectAnswer struct {
 	SID string `json:"sid"`
+	PID string `json:"pid,omitempty"`
 }
 
 // admit answers CONNECT and lets go what was held. The answer is urgent, or an urgent message could overtake it.
 func (s *Socket) admit() {
-	data, err := marshal(connectAnswer{SID: s.id})
-	if err != nil {
-		panic(err) // a string always encodes
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	data, err := marshal(connectAnswer{SID: s.id, PID: s.joining.pid})
+	if err != nil {
+		panic(err) // strings always encode
+	}
 	s.admitted = true
 	answer := Packet{Type: TypeConnect, Namespace: s.home.name, Data: data}
 	s.deliver(held{message: encodePacket(answer), lane: Urgent})

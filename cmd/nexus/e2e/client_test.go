@@ -32,6 +32,7 @@ type event struct {
 	At        float64 // ms
 	Transport string
 	Ack       int
+	Recovered bool // of connect: the client takes itself for what it was before
 }
 
 // options are those of the official client's io().

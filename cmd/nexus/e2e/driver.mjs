@@ -4,6 +4,8 @@
 //   {"op":"emit","event":"subscribe","args":[...],"ack":1}          the callback comes back as {"kind":"ack","ack":1,"args":[...]}
 //   {"op":"auth","auth":{...}}                                      what the next CONNECT carries
 //   {"op":"connect"} {"op":"disconnect"}
+//   {"op":"drop"}                                                   the connection breaks, and the client comes back by itself
+//   {"op":"move","url":"http://..."}                                where it goes the next time
 //
 // What the server wants acknowledged is, as soon as it has been told.
 //
@@ -27,7 +29,7 @@ const commands = {
       tell("open", socket.io.engine.id, []);
       socket.io.engine.on("upgrade", (transport) => tell("upgrade", transport.name, []));
     });
-    socket.on("connect", () => tell("connect", socket.id, []));
+    socket.on("connect", () => tell("connect", socket.id, [], { recovered: socket.recovered === true }));
     socket.on("connect_error", (e) => {
       tell("connect_error", e.message, [e.data ?? null, { status: e.context?.status, cause: e.description?.message }]);
     });
@@ -55,6 +57,12 @@ const commands = {
   },
   disconnect() {
     socket.disconnect();
+  },
+  drop() {
+    socket.io.engine.close();
+  },
+  move({ url }) {
+    socket.io.uri = url;
   },
 };
 

@@ -1,7 +1,8 @@
 -- name: Standings :many
--- How far each device has come. One that is new begins below the first line that still matters: of an open incident, unless it is the
+-- How far each device has come, and whether that is known: of a stream without a line it always is. One that is new begins below the first line that still matters: of an open incident, unless it is the
 -- reader's own that they cancelled under duress, or of a mass alert that has not run out.
 select r.stream::uuid as stream, r.device::uuid as device, coalesce(s.last_seq, 0)::bigint as last,
+       (c.seq is not null or s.last_seq is null)::boolean as known,
        coalesce(c.seq, (
            select min(l.seq) - 1 from (
                select d.seq from sos_incident i join safety_delivery d on d.incident_id = i.id
@@ -61,7 +62,7 @@ order by s.stream, c.device
 on conflict (stream, device) do update set seq = excluded.seq, at = excluded.at where excluded.seq > safety_cursor.seq;
 
 -- name: PurgeCursors :execrows
--- Those of logins that are no more. Rows that another node is at are left to it.
+-- Those of logins that are no more, or of single connections, which have ids of their own. Rows that another node is at are left to it.
 delete from safety_cursor where ctid = any(array(
     select c.ctid from safety_cursor c
     where c.at < now() - interval '1 day' and not exists (select from auth_session s where s.id = c.device)

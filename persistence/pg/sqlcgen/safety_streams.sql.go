@@ -96,7 +96,7 @@ delete from safety_cursor where ctid = any(array(
 ))
 `
 
-// Those of logins that are no more. Rows that another node is at are left to it.
+// Those of logins that are no more, or of single connections, which have ids of their own. Rows that another node is at are left to it.
 func (q *Queries) PurgeCursors(ctx context.Context, most int32) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeCursors, most)
 	if err != nil {
@@ -123,6 +123,7 @@ func (q *Queries) RaiseCursors(ctx context.Context, streams []string, devices []
 
 const standings = `-- name: Standings :many
 select r.stream::uuid as stream, r.device::uuid as device, coalesce(s.last_seq, 0)::bigint as last,
+       (c.seq is not null or s.last_seq is null)::boolean as known,
        coalesce(c.seq, (
            select min(l.seq) - 1 from (
                select d.seq from sos_incident i join safety_delivery d on d.incident_id = i.id
@@ -141,10 +142,11 @@ type StandingsRow struct {
 	Stream string
 	Device string
 	Last   int64
+	Known  bool
 	Cursor int64
 }
 
-// How far each device has come. One that is new begins below the first line that still matters: of an open incident, unless it is the
+// How far each device has come, and whether that is known: of a stream without a line it always is. One that is new begins below the first line that still matters: of an open incident, unless it is the
 // reader's own that they cancelled under duress, or of a mass alert that has not run out.
 func (q *Queries) Standings(ctx context.Context, streams []string, devices []string) ([]StandingsRow, error) {
 	rows, err := q.db.Query(ctx, standings, streams, devices)
@@ -159,6 +161,7 @@ func (q *Queries) Standings(ctx context.Context, streams []string, devices []str
 			&i.Stream,
 			&i.Device,
 			&i.Last,
+			&i.Known,
 			&i.Cursor,
 		); err != nil {
 			return nil, err
