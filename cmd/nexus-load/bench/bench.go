@@ -43,22 +43,26 @@ func Run(ctx context.Context, o Options) (err error) {
 		for _, s := range list {
 			for _, target := range s.targets {
 				if err := b.try(ctx, round, s, target); err != nil {
-					return err
+					if ctx.Err() != nil {
+						return err
+					}
+					fmt.Fprintln(b.Log, err)
+					b.failed = append(b.failed, err)
 				}
 			}
 		}
 	}
-	return b.write(list)
+	return errors.Join(append(b.failed, b.write(list))...)
 }
 
 type bench struct {
 	Options
-	size     size
-	self     string // this program
-	data     *data
-	machine  []string
-	attempts int
-	took     map[string]map[string][]figures // by scenario and target, one for each round
+	size    size
+	self    string // this program
+	data    *data
+	machine []string
+	took    map[string]map[string][]figures // by scenario and target, one for each round
+	failed  []error                         // tries that came to nothing; the others go on
 }
 
 // open builds and prepares what all scenarios need.
@@ -98,15 +102,19 @@ func (b *bench) close() error {
 // try runs one scenario once on one target.
 func (b *bench) try(ctx context.Context, round int, s scenario, target string) (err error) {
 	began := time.Now()
-	b.attempts++
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("round %d, %s on %s: %w", round+1, s.name, target, err)
+		}
+	}()
 	s.log = filepath.Join(b.Work, fmt.Sprintf("%d-%s-%s", round+1, s.name, target))
 	t, err := b.start(ctx, target, max(s.halls, 1), max(s.nodes, 1), s.log)
 	if err != nil {
-		return fmt.Errorf("%s on %s: %w", s.name, target, err)
+		return err
 	}
 	f, err := s.run(ctx, t, b.size)
 	if err = errors.Join(err, t.stop()); err != nil {
-		return fmt.Errorf("%s on %s, see %s*: %w", s.name, target, s.log, err)
+		return fmt.Errorf("see %s*: %w", s.log, err)
 	}
 	if b.took[s.name] == nil {
 		b.took[s.name] = make(map[string][]figures)
@@ -122,7 +130,7 @@ func (b *bench) try(ctx context.Context, round int, s scenario, target string) (
 
 // write writes the page.
 func (b *bench) write(list []scenario) error {
-	p := page{options: b.Options, size: b.size, machine: b.machine, list: list, medians: make(map[string]map[string]figures)}
+	p := page{options: b.Options, size: b.size, machine: b.machine, list: list, failed: b.failed, medians: make(map[string]map[string]figures)}
 	for name, targets := range b.took {
 		p.medians[name] = make(map[string]figures)
 		for target, rounds := range targets {

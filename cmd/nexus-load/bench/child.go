@@ -27,9 +27,8 @@ type child struct {
 
 // child starts a generator in a process of its own.
 func (t *target) child(args ...string) (*child, error) {
-	t.children++
-	name := fmt.Sprintf("%s-load%d", t.log, t.children)
-	all := []string{"run", "--json", name + ".json", "--url", strings.Join(t.urls, ",")}
+	name := fmt.Sprintf("%s-load%d", t.log, len(t.loads)+1)
+	all := []string{"run", "--json", name + ".json", "--within", within.String(), "--url", strings.Join(t.urls, ",")}
 	for _, p := range t.processes {
 		all = append(all, "--pid", strconv.Itoa(p.pid()))
 	}
@@ -45,6 +44,7 @@ func (t *target) child(args ...string) (*child, error) {
 	if err = errors.Join(err, in.Close()); err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
+	t.loads = append(t.loads, c)
 	go c.follow(out, name+".txt")
 	return c, nil
 }
@@ -64,8 +64,10 @@ func (c *child) follow(out *os.File, path string) {
 	_ = os.WriteFile(path, []byte(text.String()), 0o644) // a convenience
 }
 
-// longest bounds a generator's life.
-const longest = 10 * time.Minute
+const (
+	longest = 10 * time.Minute // of a generator's life
+	within  = 3 * time.Minute  // for all of its clients to be served
+)
 
 // await waits until its clients are served.
 func (c *child) await(ctx context.Context) error {
@@ -75,7 +77,7 @@ func (c *child) await(ctx context.Context) error {
 	case <-c.process.gone:
 		return c.process.ended()
 	case <-ctx.Done():
-		return errors.Join(ctx.Err(), c.process.stop())
+		return ctx.Err()
 	}
 }
 
@@ -95,7 +97,7 @@ func (c *child) result(ctx context.Context) (*load.Result, error) {
 	select {
 	case <-c.process.gone:
 	case <-ctx.Done():
-		return nil, errors.Join(ctx.Err(), c.process.stop())
+		return nil, ctx.Err()
 	}
 	if c.process.err != nil {
 		return nil, c.process.ended()

@@ -12,6 +12,7 @@ type page struct {
 	size    size
 	machine []string
 	list    []scenario
+	failed  []error
 	medians map[string]map[string]figures // by scenario and target
 }
 
@@ -37,6 +38,13 @@ func (p page) text(now time.Time) string {
 		w.WriteString("\n**This was a quick run: few sockets, for a few seconds. It shows that everything works, and no figure of it should be quoted.**\n")
 	}
 	fmt.Fprintf(&w, "\n%s, on %s.\n", now.UTC().Format(time.DateOnly), strings.Join(p.machine, "; "))
+	if len(p.failed) > 0 {
+		w.WriteString("\n**Tries that came to nothing, and are in no figure:**\n\n")
+	}
+	for _, err := range p.failed {
+		line, _, _ := strings.Cut(err.Error(), "\n")
+		fmt.Fprintf(&w, "- %s\n", line)
+	}
 	p.goals(&w)
 	w.WriteString("\n## Figures\n")
 	for _, s := range p.list {

@@ -2,11 +2,13 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
+	"nexus/cmd/nexus-load/crowd"
 	"nexus/cmd/nexus-load/hist"
 	"nexus/cmd/nexus-load/load"
 )
@@ -25,16 +27,17 @@ type size struct {
 	idle     time.Duration // more than one heartbeat
 	stalled  time.Duration // more than a heartbeat and its timeout
 	settle   time.Duration
+	calm     time.Duration // for a server to give memory back
 }
 
 var (
 	full = size{
 		sockets: 10_000, eight: 6_250, burst: 1_000, many: 19_000, three: 50_000, each: 15_000, ramp: 2000, students: 200,
-		measure: 20 * time.Second, idle: 55 * time.Second, stalled: 55 * time.Second, settle: 3 * time.Second,
+		measure: 20 * time.Second, idle: 55 * time.Second, stalled: 55 * time.Second, settle: 3 * time.Second, calm: 15 * time.Second,
 	}
 	quick = size{
 		sockets: 1_000, eight: 400, burst: 100, many: 2_000, three: 3_000, each: 1_500, ramp: 2000, students: 60,
-		measure: 3 * time.Second, idle: 3 * time.Second, stalled: 3 * time.Second, settle: 500 * time.Millisecond,
+		measure: 3 * time.Second, idle: 3 * time.Second, stalled: 3 * time.Second, settle: 500 * time.Millisecond, calm: time.Second,
 	}
 )
 
@@ -113,8 +116,10 @@ func timed(z size, d time.Duration) []string {
 // idle has sockets that nothing is sent to but heartbeats.
 func idle(loggedIn bool) func(context.Context, *target, size) (figures, error) {
 	return func(ctx context.Context, t *target, z size) (figures, error) {
-		// What the server holds already, and has no use for, must not pass for what a socket needs: some are there before it is counted.
-		args := append(timed(z, z.idle), "--namespace", "/academic", "--warm", strconv.Itoa(z.sockets/10))
+		if err := t.exercise(ctx, z); err != nil {
+			return nil, err
+		}
+		args := append(timed(z, z.idle), "--namespace", "/academic")
 		if loggedIn {
 			args = append(args, "--tokens", t.bench.data.students)
 		}
@@ -127,6 +132,46 @@ func idle(loggedIn bool) func(context.Context, *target, size) (figures, error) {
 			bytesEach: s.BytesPerSocket, cpuConnection: s.CPUPerConnectionUS, cpuIdle: s.CPUMSPerSecond,
 			connectP99: ms(&h.results[0].Ramp.Connect, 0.99), failures: h.failures(),
 		}, nil
+	}
+}
+
+// exercise has a small crowd come and go, so that the server has collected what its start left behind, and has given it back: else sockets
+// would find room in that, and seem to need none.
+func (t *target) exercise(ctx context.Context, z size) (err error) {
+	o := crowd.Options{Namespace: "/academic", Sockets: z.sockets / 10, Sources: 10}
+	for _, url := range t.urls {
+		to, err := load.Resolve(ctx, url, false)
+		if err != nil {
+			return err
+		}
+		o.Addrs = append(o.Addrs, to.Addr)
+	}
+	c, err := crowd.Open(ctx, o, o.Sockets)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close(), rest(ctx, z.calm)) }()
+	for range 5 {
+		limited, cancel := context.WithTimeout(ctx, startLimit)
+		err := c.Await(limited, o.Sockets, func(int) {})
+		cancel()
+		if err != nil {
+			return err
+		}
+		if err := c.Drop(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rest waits.
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

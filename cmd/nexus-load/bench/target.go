@@ -36,7 +36,7 @@ type target struct {
 	log       string // the beginning of the names of its files
 	urls      []string
 	processes []*process
-	children  int
+	loads     []*child
 }
 
 // start starts a server, or several nodes of one, and returns when it serves.
@@ -192,9 +192,12 @@ func get(ctx context.Context, url string) (_ string, err error) {
 	return string(text), err
 }
 
-// stop ends the server.
+// stop ends the server, and what of its load is left when a scenario has failed.
 func (t *target) stop() error {
 	var errs []error
+	for _, c := range t.loads {
+		errs = append(errs, c.process.stop())
+	}
 	for _, p := range t.processes {
 		errs = append(errs, p.ended(), p.stop())
 	}
