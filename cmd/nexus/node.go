@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -217,6 +218,10 @@ func (n *node) openTransport(context.Context) error {
 		Addr: n.cfg.Addr, Origins: n.cfg.origins, AnyLocalhost: n.cfg.Env == development, TrustedProxies: n.cfg.proxies,
 		Flood:   limit.Rule{Rate: n.cfg.FloodRate, Burst: int(2 * n.cfg.FloodRate)},
 		Limiter: limiter, Log: n.log, Metrics: n.registry, Ready: n.ready, Awake: n.cluster.Awake, Device: guard.KnownKey, Signed: guard.Signed, Relayed: n.relay.Relayed,
+	})
+	n.http.App().Post(rest.Base+"/safety/sos", func(c *fiber.Ctx) error {
+		defer n.live.Hurry()()
+		return c.Next()
 	})
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),

@@ -55,8 +55,9 @@ type courier struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	ended   chan struct{}
-	kick    chan struct{}  // one place: something waits for the loop
-	queries sync.WaitGroup // under way
+	hurry   func() (done func()) // something urgent is under way
+	kick    chan struct{}        // one place: something waits for the loop
+	queries sync.WaitGroup       // under way
 
 	mu    sync.Mutex
 	inbox []func()            // bounded: a socket comes and goes once, and answers its calls
@@ -74,6 +75,7 @@ type courier struct {
 	early    map[string]struct{} // news of streams that nobody read yet when it came
 	notes    notes
 	lookAt   time.Time
+	calm     func() // ends a hurry; nil: there is none
 
 	placing, reading, looking, writing errand
 }
@@ -87,9 +89,9 @@ type errand struct {
 
 func (e *errand) free(now time.Time) bool { return !e.under && !now.Before(e.rest) }
 
-func newCourier(s Streams, closed func(*peer, nexus.IncidentID), log *slog.Logger, m *deliveryMetrics) *courier {
+func newCourier(s Streams, closed func(*peer, nexus.IncidentID), hurry func() (done func()), log *slog.Logger, m *deliveryMetrics) *courier {
 	c := &courier{
-		streams: s, closed: closed, log: log, metrics: m,
+		hurry: hurry, streams: s, closed: closed, log: log, metrics: m,
 		ended: make(chan struct{}), kick: make(chan struct{}, 1),
 		readers:  make(map[*peer][]*reader),
 		byStream: make(map[string]*stream), early: make(map[string]struct{}), notes: newNotes(), crowd: standingsAtOnce, breadth: streamsAtOnce,
@@ -215,6 +217,7 @@ func (c *courier) run() {
 		c.read(now)
 		c.look(now)
 		c.write(now)
+		c.relax(now)
 		if next, ok := c.next(now); ok {
 			timer.Reset(time.Until(next))
 		} else {
@@ -235,9 +238,20 @@ func (c *courier) intake() {
 	for id := range woken {
 		if s := c.byStream[id]; s != nil {
 			c.news(s)
+			if c.calm == nil {
+				c.calm = c.hurry()
+			}
 		} else if c.placing.under && len(c.early) < maxWoken { // a reader on its way may have been placed before this
 			c.early[id] = struct{}{}
 		}
+	}
+}
+
+// relax lets others have the processors again, once the news is handed to the sockets, or cannot be had.
+func (c *courier) relax(now time.Time) {
+	if c.calm != nil && !c.reading.under && (len(c.work) == 0 || !c.reading.free(now)) {
+		c.calm()
+		c.calm = nil
 	}
 }
 
@@ -614,6 +628,9 @@ func (c *courier) write(now time.Time) {
 func (c *courier) finish() {
 	c.queries.Wait()
 	c.intake()
+	if c.calm != nil {
+		c.calm()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), courierPatience)
 	defer cancel()
 	for !c.notes.empty() {

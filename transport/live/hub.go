@@ -39,7 +39,7 @@ type Hub struct {
 	latest   map[string]newest   // the newest lossy broadcast of each topic
 }
 
-func newHub(cfg Config, m *metrics) (*Hub, error) {
+func newHub(cfg Config, m *metrics, hurry func() (done func())) (*Hub, error) {
 	h := &Hub{
 		system: cfg.System, auth: cfg.Auth, sessions: cfg.Sessions, log: cfg.Log, metrics: m,
 		members:  make(map[string]*peer),
@@ -54,7 +54,7 @@ func newHub(cfg Config, m *metrics) (*Hub, error) {
 	h.keeper = newKeeper(h.keep, func(p *peer) { h.clock.lookIn(p, keepAgain) })
 	h.clock = newClock(h.keeper.add)
 	if cfg.Safety != nil {
-		h.courier = newCourier(cfg.Safety.Streams, h.incidentClosed, cfg.Log, m.delivery)
+		h.courier = newCourier(cfg.Safety.Streams, h.incidentClosed, hurry, cfg.Log, m.delivery)
 	}
 	return h, nil
 }

@@ -83,7 +83,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	hub, err := newHub(cfg, m)
+	hub, err := newHub(cfg, m, io.Engine().Hurry)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +103,9 @@ func New(cfg Config) (*Server, error) {
 
 // Engine is what the HTTP server mounts.
 func (s *Server) Engine() *engineio.Server { return s.io.Engine() }
+
+// Hurry says that something urgent is under way, until done is called, once; see package engineio.
+func (s *Server) Hurry() (done func()) { return s.Engine().Hurry() }
 
 // Broadcast sends an event to whoever listens on this node. It never blocks.
 func (s *Server) Broadcast(b *grain.Broadcast) { s.hub.Broadcast(b) }

@@ -270,7 +270,7 @@ func TestAHubNameThatIsTaken(t *testing.T) {
 		if err != nil {
 			e.Fatal(err)
 		}
-		if _, err := newHub(Config{System: e.node.System()}, m); !errors.Is(err, actor.ErrNameExists) {
+		if _, err := newHub(Config{System: e.node.System()}, m, nil); !errors.Is(err, actor.ErrNameExists) {
 			e.Error(err)
 		}
 	})

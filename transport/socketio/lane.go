@@ -74,8 +74,11 @@ func (c *conn) enlist(which int, j job) {
 	l.jobs, l.bytes = append(l.jobs, j), l.bytes+j.bytes
 }
 
-// work is a lane's goroutine.
+// work is a lane's goroutine. What is ahead of all has the processors, too.
 func (c *conn) work(lane int) {
+	if lane == ahead {
+		defer c.srv.engine.Hurry()()
+	}
 	for j, ok := c.next(lane); ok; j, ok = c.next(lane) {
 		c.do(j.do)
 	}
