@@ -92,7 +92,7 @@ func TestTheFloorByTheCommandLine(t *testing.T) {
 		}
 	}()
 	path := filepath.Join(t.TempDir(), "result.json")
-	c, err := parse(t, "--url", "http://"+s.Addr(), "--sockets", "20", "--settle", "0s", "--duration", "2500ms", "--json", path)
+	c, err := parse(t, "--url", "http://"+s.Addr(), "--sockets", "20", "--settle", "0s", "--duration", "4500ms", "--json", path)
 	if err != nil {
 		t.Fatal(err)
 	}
