@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,21 @@ func (n *Node) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// rouseNow has the keeper look at once.
+func (n *Node) rouseNow() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// lost has the keeper look at once if a grain that has ended by itself must always live.
+func (n *Node) lost(kind string) {
+	if slices.ContainsFunc(n.cfg.Keep, func(k Keep) bool { return k.Kind == kind }) {
+		n.rouseNow()
 	}
 }
 

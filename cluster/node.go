@@ -201,10 +201,7 @@ func (n *Node) follow(ctx context.Context) {
 		}
 		if n.refresh() {
 			n.system.Root.Send(n.placement, &ringChanged{})
-			select { // the keeper looks at once: somebody else's grains may be ours now
-			case n.wake <- struct{}{}:
-			default:
-			}
+			n.rouseNow() // somebody else's grains may be ours now
 		}
 	}
 }

@@ -126,6 +126,15 @@ func TestManyGrainsMoveSideBySide(t *testing.T) {
 			}
 		}
 	}
+	for i, err := range race(2*grains, func(i int) error {
+		f := fences[i/2]
+		f.Epoch -= int64(i % 2)
+		return g.Holds(t.Context(), f)
+	}) {
+		if i%2 == 0 && err != nil || i%2 == 1 && nexus.CodeOf(err) != nexus.Fenced {
+			t.Errorf("whether fence %d of grain %d holds: %v", i%2, i/2, err)
+		}
+	}
 	if n := count(t, db.Pool(), `select count(*) from grain_snapshot where epoch = 3 and version = 3`); n != grains {
 		t.Errorf("%d grains are as they should be", n)
 	}

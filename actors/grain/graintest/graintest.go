@@ -170,6 +170,9 @@ func (s *Store) Renew(_ context.Context, f nexus.Fence) (nexus.Fence, error) {
 	return f, nil
 }
 
+// Holds implements grain.Store.
+func (s *Store) Holds(_ context.Context, f nexus.Fence) error { return s.Check(f) }
+
 // Check fails with nexus.Fenced unless the fence is the present one.
 func (s *Store) Check(f nexus.Fence) error {
 	s.mu.Lock()

@@ -17,6 +17,12 @@ from free
 where g.kind = free.kind and g.identity = free.identity
 returning g.kind, g.identity, g.epoch, g.version, g.payload, g.saved_at;
 
+-- name: PresentGrains :many
+-- Which of these fences are the present ones.
+select g.kind, g.identity, g.epoch
+from (select unnest(@kinds::text[]) as kind, unnest(@identities::text[]) as identity, unnest(@epochs::bigint[]) as epoch) want
+join grain_snapshot g on g.kind = want.kind and g.identity = want.identity and g.epoch = want.epoch;
+
 -- name: RenewGrain :one
 update grain_snapshot set epoch = epoch + 1
 where kind = @kind and identity = @identity and epoch = @epoch

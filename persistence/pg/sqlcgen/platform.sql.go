@@ -118,6 +118,39 @@ func (q *Queries) KeptAnswer(ctx context.Context, caller string, key string) (Ke
 	return i, err
 }
 
+const presentGrains = `-- name: PresentGrains :many
+select g.kind, g.identity, g.epoch
+from (select unnest($1::text[]) as kind, unnest($2::text[]) as identity, unnest($3::bigint[]) as epoch) want
+join grain_snapshot g on g.kind = want.kind and g.identity = want.identity and g.epoch = want.epoch
+`
+
+type PresentGrainsRow struct {
+	Kind     string
+	Identity string
+	Epoch    int64
+}
+
+// Which of these fences are the present ones.
+func (q *Queries) PresentGrains(ctx context.Context, kinds []string, identities []string, epochs []int64) ([]PresentGrainsRow, error) {
+	rows, err := q.db.Query(ctx, presentGrains, kinds, identities, epochs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PresentGrainsRow
+	for rows.Next() {
+		var i PresentGrainsRow
+		if err := rows.Scan(&i.Kind, &i.Identity, &i.Epoch); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const purgeAnswers = `-- name: PurgeAnswers :execrows
 delete from idempotency where ctid = any(array(
     select i.ctid from idempotency i where i.created_at <= now() - interval '24 hours' limit $1 for update skip locked
