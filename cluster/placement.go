@@ -26,8 +26,6 @@ const (
 	// askAtOnce is how many it asks others to give up side by side: they save no more of them at once. These turns are not those of
 	// loads: who asks may wait for a load on the other node, which must not wait for one who asks.
 	askAtOnce = 32
-	// verifyAgain is how long after new members have been met activations are verified once more.
-	verifyAgain = 2 * time.Second
 	// handOversKept is how many hand-overs operators can look back at.
 	handOversKept = 16
 )
@@ -42,14 +40,15 @@ type placement struct {
 	kinds map[string]grain.Kind
 	env   grain.Env
 
-	refs    map[string]grain.Ref     // of the living and leaving children, by actor id
-	living  map[grain.Ref]*actor.PID // the same, by grain
-	opening map[grain.Ref]*opening   // asked of the other members
-	asks    chan struct{}            // taken by those that are being asked for
-	yields  map[string][]grain.Asker // who waits for a child's end, by actor id
-	yielded map[grain.Ref]time.Time  // given up on request, and when
-	swept   time.Time                // when old entries of yielded went
-	met     map[string]struct{}      // members of the last ring
+	refs     map[string]grain.Ref     // of the living and leaving children, by actor id
+	living   map[grain.Ref]*actor.PID // the same, by grain
+	opening  map[grain.Ref]*opening   // asked of the other members
+	asks     chan struct{}            // taken by those that are being asked for
+	yields   map[string][]grain.Asker // who waits for a child's end, by actor id
+	yielded  map[grain.Ref]time.Time  // given up on request, and when
+	swept    time.Time                // when old entries of yielded went
+	met      map[string]struct{}      // members of the last ring
+	verifies bool                     // soon
 
 	closing  *grain.Asker // who waits for the end of all grains
 	queue    []*actor.PID // children still to be told to leave
@@ -72,9 +71,6 @@ type opened struct {
 
 // ringChanged tells the placement that the members have changed.
 type ringChanged struct{}
-
-// verifyAll has every activation look whether it is still the present one.
-type verifyAll struct{}
 
 func newPlacement(n *Node, kinds map[string]grain.Kind, env grain.Env) *placement {
 	return &placement{
@@ -111,7 +107,7 @@ func (p *placement) Receive(c actor.Context) {
 	case *ringChanged:
 		p.meet(c)
 		p.releaseStrangers(c)
-	case *verifyAll:
+	case *verify:
 		p.verify(c)
 	case *Release:
 		p.release(c)
@@ -170,34 +166,6 @@ func (p *placement) opened(c actor.Context, m *opened) {
 	p.spawn(c, m.ref, m.o)
 	if m.had {
 		p.came(m.ref, time.Since(m.o.began))
-	}
-}
-
-// meet looks for members that were not there before. They may have belonged to another campus over the same database until now, as when
-// a network was cut, or began alone, and have activated what lives here: of two activations the older one knows nothing of that as long as it
-// writes nothing. It is asked again when everybody has met everybody.
-func (p *placement) meet(c actor.Context) {
-	before := p.met
-	p.met = make(map[string]struct{})
-	news := false
-	for _, m := range p.node.others() {
-		p.met[m.ID] = struct{}{}
-		if _, known := before[m.ID]; !known {
-			news = true
-		}
-	}
-	if news {
-		p.verify(c)
-		root, self := c.ActorSystem().Root, c.Self()
-		time.AfterFunc(verifyAgain, func() { root.Send(self, &verifyAll{}) })
-	}
-}
-
-func (p *placement) verify(c actor.Context) {
-	for ref, pid := range p.living {
-		if !p.kinds[ref.Kind].Volatile {
-			c.Send(pid, &grain.Verify{})
-		}
 	}
 }
 

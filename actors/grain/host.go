@@ -54,9 +54,12 @@ var endOnPanic = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { re
 // already to answer it, who asks later is sent on, and Stop comes last.
 type Leave struct{}
 
-// Verify is the message that has an activation look whether it is still the present one, and end if it is not. One that writes nothing would
-// not notice otherwise.
-type Verify struct{}
+// Show is the message that asks an activation for its fence. One that has none, or is on its way out, does not answer.
+type Show struct{ To func(nexus.Fence) }
+
+// Overtaken is the message that tells an activation that a fence is over, and with it the activation, if it still holds that one. One that
+// writes nothing would not notice otherwise.
+type Overtaken struct{ Fence nexus.Fence }
 
 // Messages that a host sends itself.
 type (
@@ -116,8 +119,14 @@ func (h *host) Receive(ac actor.Context) {
 	case *Leave:
 		delete(h.cancel, any(m))
 		h.leave(ac)
-	case *Verify:
-		h.verify(ac)
+	case *Show:
+		if !h.ended && h.failed == nil && !h.kind.Volatile {
+			m.To(h.ctx.Fence())
+		}
+	case *Overtaken:
+		if h.failed == nil && h.ctx.Fence() == m.Fence {
+			h.abandon(ac, nexus.Errorf(nexus.Fenced, "epoch %d is over, by the word of others", m.Fence.Epoch))
+		}
 	case *tick:
 		delete(h.cancel, any(m))
 		h.guard(ac, "tick", func() { h.grain.Receive(&h.ctx, m.msg) })
@@ -224,21 +233,6 @@ func (h *host) guard(ac actor.Context, what string, call func()) {
 		}
 	}()
 	call()
-}
-
-// verify ends the activation if there is a newer one.
-func (h *host) verify(ac actor.Context) {
-	if h.ended || h.failed != nil || h.leaves || h.kind.Volatile {
-		return
-	}
-	h.work(ac, func(ctx context.Context) error { return h.env.Store.Holds(ctx, h.ctx.Fence()) }, func(err error) {
-		switch {
-		case nexus.CodeOf(err) == nexus.Fenced:
-			h.abandon(ac, err)
-		case err != nil:
-			h.ctx.Log.Debug("fence not verified", "err", err) // a write will tell
-		}
-	})
 }
 
 // leave ends the activation behind the jobs under way, or, told again, at once: jobs may make others without end.

@@ -15,8 +15,8 @@ type Store interface {
 	// it, nothing that was sent under the old epoch can be kept any more, however late it arrives: so an uncertain write is
 	// certain, once Renew has returned, to be there or never to come.
 	Renew(ctx context.Context, f nexus.Fence) (nexus.Fence, error)
-	// Holds fails with nexus.Fenced unless the fence is the present one.
-	Holds(ctx context.Context, f nexus.Fence) error
+	// Over returns which of the fences are not the present ones.
+	Over(ctx context.Context, fences []nexus.Fence) ([]nexus.Fence, error)
 	// Save keeps a snapshot. It fails with nexus.Fenced under an older epoch and with nexus.Stale
 	// for a version that is not above the kept one.
 	Save(ctx context.Context, f nexus.Fence, s nexus.Snapshot) error

@@ -17,7 +17,6 @@ type Grains struct {
 	db     *DB
 	claims *gather[claim, claimed]
 	saves  *gather[save, struct{}]
-	holds  *gather[nexus.Fence, struct{}]
 }
 
 var _ grain.Store = (*Grains)(nil)
@@ -40,9 +39,6 @@ func NewGrains(db *DB) *Grains {
 	g := &Grains{db: db}
 	g.claims = &gather[claim, claimed]{together: g.claimTogether, alone: g.claimAlone}
 	g.saves = &gather[save, struct{}]{together: g.saveTogether, alone: g.saveAlone}
-	g.holds = &gather[nexus.Fence, struct{}]{together: g.present, alone: func(_ context.Context, f nexus.Fence) (none struct{}, err error) {
-		return none, fenced(f)
-	}}
 	return g
 }
 
@@ -150,29 +146,23 @@ func (g *Grains) saveAlone(ctx context.Context, s save) (none struct{}, err erro
 	})
 }
 
-// Holds fails with Fenced unless f is the present fence. It waits for no write that is under way.
-func (g *Grains) Holds(ctx context.Context, f nexus.Fence) error {
-	_, err := g.holds.do(ctx, f)
-	return err
-}
-
-func (g *Grains) present(fences []nexus.Fence) ([]*struct{}, error) {
-	made := make([]*struct{}, len(fences))
+// Over returns which of the fences are not the present ones. It waits for no write that is under way.
+func (g *Grains) Over(ctx context.Context, fences []nexus.Fence) (over []nexus.Fence, err error) {
 	var kinds, ids []string
 	var epochs []int64
 	for _, f := range fences {
 		kinds, ids, epochs = append(kinds, f.Kind), append(ids, f.ID), append(epochs, f.Epoch)
 	}
-	err := g.db.do(context.Background(), "check fences", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err = g.db.do(ctx, "check fences", func(ctx context.Context, q *sqlcgen.Queries) error {
 		rows, err := q.PresentGrains(ctx, kinds, ids, epochs)
-		for i, f := range fences {
-			if slices.Contains(rows, sqlcgen.PresentGrainsRow{Kind: f.Kind, Identity: f.ID, Epoch: f.Epoch}) {
-				made[i] = new(struct{})
-			}
+		present := make(map[nexus.Fence]bool, len(rows))
+		for _, r := range rows {
+			present[nexus.Fence{Kind: r.Kind, ID: r.Identity, Epoch: r.Epoch}] = true
 		}
+		over = slices.DeleteFunc(slices.Clone(fences), func(f nexus.Fence) bool { return present[f] })
 		return err
 	})
-	return made, err
+	return over, err
 }
 
 // held locks the grain's row until the transaction ends, and fails with Fenced unless f is current.

@@ -170,8 +170,19 @@ func (s *Store) Renew(_ context.Context, f nexus.Fence) (nexus.Fence, error) {
 	return f, nil
 }
 
-// Holds implements grain.Store.
-func (s *Store) Holds(_ context.Context, f nexus.Fence) error { return s.Check(f) }
+// Over implements grain.Store.
+func (s *Store) Over(_ context.Context, fences []nexus.Fence) (over []nexus.Fence, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range fences {
+		if err := s.check(f); nexus.CodeOf(err) == nexus.Fenced {
+			over = append(over, f)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return over, nil
+}
 
 // Check fails with nexus.Fenced unless the fence is the present one.
 func (s *Store) Check(f nexus.Fence) error {
