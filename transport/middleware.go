@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"runtime/debug"
@@ -215,7 +216,11 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	status, route := c.Response().StatusCode(), routeOf(c)
 	s.metrics.observe(c.Method(), route, status, took)
 	o := rest.OriginOf(c.UserContext())
-	s.Log.InfoContext(c.UserContext(), "request",
+	level := slog.LevelInfo
+	if status < fiber.StatusBadRequest && strings.HasPrefix(c.Path(), "/socket.io/") {
+		level = slog.LevelDebug // the edge counts them, and with thousands that come back at once nobody would read them
+	}
+	s.Log.Log(c.UserContext(), level, "request",
 		"requestId", o.RequestID, "method", c.Method(), "route", route, "status", status,
 		"ms", float64(took.Microseconds())/1000, "bytes", len(c.Response().Body()), "ip", o.IP.String())
 	return err

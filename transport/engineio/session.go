@@ -52,6 +52,7 @@ type Session struct {
 	hurried   bool    // waiting for a worker in the urgent lane
 	blocked   bool    // writing, but the Link takes no more until it calls
 	ready     bool    // the Link has called since the last write began
+	together  int     // calls of Together under way
 	slow      bool    // it was blocked, and what waited then has not all left
 
 	pingDue    time.Duration // when the next ping leaves
@@ -134,6 +135,21 @@ func (s *Session) Transport() Transport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.transport
+}
+
+// Together runs f, and has what it sends leave in one write, where it fits. f must not block.
+func (s *Session) Together(f func()) {
+	s.mu.Lock()
+	s.together++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.together--; s.together == 0 && s.state != stateClosed && !s.out.empty() {
+			s.kick(s.out.urgent.len() > 0)
+		}
+	}()
+	f()
 }
 
 // Waiting is the number of urgent and reliable bytes that have not left yet.
@@ -275,6 +291,7 @@ func (s *Session) forget() {
 // kick sees to it that what waits leaves; s.mu is held.
 func (s *Session) kick(urgent bool) {
 	switch {
+	case s.together > 0: // and then
 	case s.transport == Polling:
 		if s.poll != nil && !s.out.empty() {
 			s.answer(text(s.drainPayload()))

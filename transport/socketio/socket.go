@@ -179,10 +179,12 @@ func (s *Socket) admit() {
 	}
 	s.admitted = true
 	answer := Packet{Type: TypeConnect, Namespace: s.home.name, Data: data}
-	s.deliver(held{message: encodePacket(answer), lane: Urgent})
-	for _, h := range s.joining.held {
-		s.deliver(h)
-	}
+	s.conn.session.Together(func() {
+		s.deliver(held{message: encodePacket(answer), lane: Urgent})
+		for _, h := range s.joining.held {
+			s.deliver(h)
+		}
+	})
 	s.joining = nil
 	if s.state == connecting {
 		s.state = connected

@@ -133,6 +133,16 @@ func (t *target) listen(ctx context.Context, sockets int, args ...string) (audie
 	return a, nil
 }
 
+// giveWay has the crowd give way to all others, as it would on machines of its own.
+func (a audience) giveWay() error {
+	for _, c := range a {
+		if err := giveWay(c.process.pid()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // results waits for the crowd's end.
 func (a audience) results(ctx context.Context) (*heard, error) {
 	h := new(heard)

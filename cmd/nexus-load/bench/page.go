@@ -24,7 +24,8 @@ of cmd/nexus-load. Server and generator share the machine, so that latencies are
 
 CPU is the server's own, in user space and kernel, without PostgreSQL's. Memory is what the process has grown by, without the kernel's buffers. Ticks are timed from
 the edge of the second at which they are due, alarms from when the button is due to be pressed until each officer's client has the alert: NEXUS has committed it to
-PostgreSQL by then, Node has only passed it on.
+PostgreSQL by then, Node has only passed it on. While alarms are timed, the crowd that hears ticks beside them runs at a lower priority, for it stands for telephones that do not
+share the server's processors.
 `
 
 func (p page) text(now time.Time) string {

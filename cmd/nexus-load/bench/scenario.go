@@ -219,6 +219,9 @@ func alarms(sockets func(size) int, subscribe string, rate int) func(context.Con
 			if a, err = t.listen(ctx, sockets(z), append(timed(z, longest/2), "--subscribe", subscribe)...); err != nil {
 				return nil, err
 			}
+			if err := a.giveWay(); err != nil {
+				return nil, err
+			}
 		}
 		d := z.measure
 		if rate == quietRate {
