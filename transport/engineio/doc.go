@@ -21,6 +21,9 @@
 // Output waits in three lanes per session. Urgent messages overtake everything but the rest of a message whose first bytes are
 // already on the wire. Reliable messages leave in order; too many waiting bytes close the session with SlowClient. Lossy
 // messages wait in named slots of one message each, where the newest wins. What waits together leaves in one write. Sessions own no
-// writer: a few shared workers write without ever blocking on one socket, and a socket that cannot take more is waited for
-// by a goroutine of its own that ends when the backlog does.
+// writer: a few shared workers write without ever blocking on one socket, and give way while something urgent is under way (Hurry).
+//
+// A WebSocket is read by a goroutine of its own, or, where its connection is a Detacher, over a Link: then it costs none while
+// nothing happens, neither to be read nor, when it takes no more, to be written to. Over a connection, a goroutine of its own waits for one
+// that takes no more, and ends when the backlog does. Package epoll makes Links.
 package engineio
