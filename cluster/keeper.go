@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,13 +45,6 @@ func (n *Node) rouseNow() {
 	select {
 	case n.wake <- struct{}{}:
 	default:
-	}
-}
-
-// lost has the keeper look at once if a grain that has ended by itself must always live.
-func (n *Node) lost(kind string) {
-	if slices.ContainsFunc(n.cfg.Keep, func(k Keep) bool { return k.Kind == kind }) {
-		n.rouseNow()
 	}
 }
 

@@ -48,7 +48,8 @@ type placement struct {
 	yielded  map[grain.Ref]time.Time  // given up on request, and when
 	swept    time.Time                // when old entries of yielded went
 	met      map[string]struct{}      // members of the last ring
-	verifies bool                     // soon
+	metAt    time.Time                // when the newest of them was met that activations are not verified for; zero: none is
+	verifies bool                     // a verify is on its way
 
 	closing  *grain.Asker // who waits for the end of all grains
 	queue    []*actor.PID // children still to be told to leave

@@ -93,9 +93,6 @@ func (p *placement) ended(c actor.Context, pid *actor.PID) {
 	if !ok {
 		return
 	}
-	if _, told := p.leaving[pid.Id]; !told {
-		p.node.lost(ref.Kind)
-	}
 	delete(p.refs, pid.Id)
 	delete(p.living, ref)
 	delete(p.leaving, pid.Id)

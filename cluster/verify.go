@@ -30,30 +30,41 @@ type verify struct{}
 // a network was cut, or may have begun alone, and have activated what lives here: of two activations of a grain, the older one does not know
 // as long as it writes nothing.
 func (p *placement) meet(c actor.Context) {
-	if p.closing != nil {
-		return
-	}
 	before := p.met
 	p.met = make(map[string]struct{})
 	for _, m := range p.node.others() {
 		p.met[m.ID] = struct{}{}
-		if _, known := before[m.ID]; !known && !p.verifies {
-			p.verifies = true
-			root, self := c.ActorSystem().Root, c.Self()
-			p.node.after(verifyAfter, func() { root.Send(self, &verify{}) })
+		if _, known := before[m.ID]; !known {
+			p.metAt = time.Now()
 		}
 	}
+	p.verifySoon(c)
+}
+
+// verifySoon verifies when nobody new has been met for a while.
+func (p *placement) verifySoon(c actor.Context) {
+	if p.metAt.IsZero() || p.verifies || p.closing != nil {
+		return
+	}
+	p.verifies = true
+	root, self := c.ActorSystem().Root, c.Self()
+	p.node.after(time.Until(p.metAt.Add(verifyAfter)), func() { root.Send(self, &verify{}) })
 }
 
 // verify has every activation show its fence, and then tells those whose fence is over.
 func (p *placement) verify(c actor.Context) {
 	p.verifies = false
+	if time.Since(p.metAt) < verifyAfter {
+		p.verifySoon(c)
+		return
+	}
+	p.metAt = time.Time{}
 	if p.closing != nil {
 		return
 	}
 	var (
 		mu    sync.Mutex
-		shown = make(map[nexus.Fence]*actor.PID)
+		shown = make(map[nexus.Fence]*actor.PID) // nil once it is too late
 	)
 	for ref, pid := range p.living {
 		if p.kinds[ref.Kind].Volatile {
@@ -62,13 +73,17 @@ func (p *placement) verify(c actor.Context) {
 		c.Send(pid, &grain.Show{To: func(f nexus.Fence) {
 			mu.Lock()
 			defer mu.Unlock()
-			shown[f] = pid
+			if shown != nil {
+				shown[f] = pid
+			}
 		}})
 	}
 	p.node.after(showFor, func() {
 		mu.Lock()
-		defer mu.Unlock()
-		p.node.overtake(shown)
+		taken := shown
+		shown = nil
+		mu.Unlock()
+		p.node.overtake(taken)
 	})
 }
 
@@ -81,7 +96,7 @@ func (n *Node) after(d time.Duration, do func()) {
 	})
 }
 
-// overtake tells the activations whose fences are over.
+// overtake tells the activations whose fences are over, and has those that must live wake anew.
 func (n *Node) overtake(shown map[nexus.Fence]*actor.PID) {
 	fences := make([]nexus.Fence, 0, len(shown))
 	for f := range shown {
@@ -97,6 +112,9 @@ func (n *Node) overtake(shown map[nexus.Fence]*actor.PID) {
 		}
 		for _, f := range over {
 			n.system.Root.Send(shown[f], &grain.Overtaken{Fence: f})
+		}
+		if len(over) > 0 {
+			n.after(keepAgain, n.rouseNow) // they end meanwhile
 		}
 	}
 }

@@ -124,7 +124,7 @@ func (h *host) Receive(ac actor.Context) {
 			m.To(h.ctx.Fence())
 		}
 	case *Overtaken:
-		if h.failed == nil && h.ctx.Fence() == m.Fence {
+		if h.failed == nil && h.jobs == 0 && h.ctx.Fence() == m.Fence { // a job may be renewing it, and will be told if not
 			h.abandon(ac, nexus.Errorf(nexus.Fenced, "epoch %d is over, by the word of others", m.Fence.Epoch))
 		}
 	case *tick:

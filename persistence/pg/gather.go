@@ -3,17 +3,24 @@ package pg
 import (
 	"context"
 	"sync"
+	"time"
+
+	"nexus"
 )
 
-// gatherMost is how many calls one statement takes together.
-const gatherMost = 64
+const (
+	// gatherMost is how many calls one statement takes together.
+	gatherMost = 64
+	// gatherTimeout bounds that statement, for a connection that hangs must not hold up those that come after: as long as callers wait.
+	gatherTimeout = 2 * time.Second
+)
 
 // gather makes calls that come side by side with one statement: thousands of grains that move from one node to another cost the
 // database a commit for some dozens of them. What waits is bounded by its callers.
 type gather[K, V any] struct {
 	// together makes what calls it can without waiting for anybody's lock, and returns what came of each; a nil is one that is to be
-	// made alone. It bounds itself in time.
-	together func([]K) ([]*V, error)
+	// made alone.
+	together func(context.Context, []K) ([]*V, error)
 	// alone makes one call, and waits where it must.
 	alone func(context.Context, K) (V, error)
 
@@ -63,11 +70,16 @@ func (g *gather[K, V]) run() {
 		for i, c := range calls {
 			keys[i] = c.key
 		}
-		made, err := g.together(keys)
+		ctx, cancel := context.WithTimeout(context.Background(), gatherTimeout)
+		made, err := g.together(ctx, keys)
+		cancel()
 		for i, c := range calls {
-			if c.err = err; err == nil {
+			switch {
+			case err == nil:
 				c.made = made[i]
-			}
+			case nexus.CodeOf(err) != nexus.Internal:
+				c.err = err
+			} // else one of them is to blame, perhaps: alone, each hears of its own
 			close(c.done)
 		}
 	}

@@ -49,13 +49,13 @@ func (g *Grains) Claim(ctx context.Context, kind, id string) (nexus.Fence, nexus
 	return c.fence, c.snapshot, err
 }
 
-func (g *Grains) claimTogether(claims []claim) ([]*claimed, error) {
+func (g *Grains) claimTogether(ctx context.Context, claims []claim) ([]*claimed, error) {
 	made := make([]*claimed, len(claims))
 	var kinds, ids []string
 	for _, c := range claims {
 		kinds, ids = append(kinds, c.kind), append(ids, c.id)
 	}
-	err := g.db.do(context.Background(), "claim grains", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err := g.db.do(ctx, "claim grains", func(ctx context.Context, q *sqlcgen.Queries) error {
 		rows, err := q.ClaimGrains(ctx, kinds, ids)
 		for _, r := range rows { // of two claims of one grain it answers one: the other is a claim of its own
 			made[slices.Index(claims, claim{r.Kind, r.Identity})] = claimedOf(r)
@@ -113,14 +113,14 @@ func (g *Grains) Save(ctx context.Context, f nexus.Fence, s nexus.Snapshot) erro
 	return err
 }
 
-func (g *Grains) saveTogether(saves []save) ([]*struct{}, error) {
+func (g *Grains) saveTogether(ctx context.Context, saves []save) ([]*struct{}, error) {
 	made := make([]*struct{}, len(saves))
 	var p sqlcgen.SaveGrainsParams
 	for _, s := range saves {
 		p.Kinds, p.Identities = append(p.Kinds, s.fence.Kind), append(p.Identities, s.fence.ID)
 		p.Epochs, p.Versions, p.Payloads = append(p.Epochs, s.fence.Epoch), append(p.Versions, s.snapshot.Version), append(p.Payloads, s.snapshot.Payload)
 	}
-	err := g.db.do(context.Background(), "save grains", func(ctx context.Context, q *sqlcgen.Queries) error {
+	err := g.db.do(ctx, "save grains", func(ctx context.Context, q *sqlcgen.Queries) error {
 		rows, err := q.SaveGrains(ctx, p)
 		for _, r := range rows {
 			made[slices.IndexFunc(saves, func(s save) bool {

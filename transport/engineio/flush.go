@@ -18,6 +18,8 @@ const (
 	// it then gives way at most. Both together see to it that 10,000 sockets hear a tick in under a second whatever happens.
 	stride   = 64
 	patience = 5 * time.Millisecond
+	// urgentFor is how long they give way at a stretch: what takes longer, as while a database is away, is not helped by that.
+	urgentFor = 200 * time.Millisecond
 )
 
 // flusher is the set of goroutines that write. They are few, they never wait for a socket, and they end when there is
@@ -32,34 +34,35 @@ type flusher struct {
 	left           int // of the stride
 	hurries        int
 	calm           chan struct{} // closed when hurries falls to 0; nil while it is
+	since          time.Time     // when hurries rose from 0
 }
 
 func newFlusher(limit int) *flusher {
 	return &flusher{limit: limit, left: stride, wake: make(chan struct{}, 1)}
 }
 
-// hurry has the workers give way until the function that it returns is called, once.
+// hurry has the workers give way until the function that it returns is called, or urgentFor is over.
 func (f *flusher) hurry() (done func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.hurries++; f.hurries == 1 {
-		f.calm = make(chan struct{})
+		f.calm, f.since = make(chan struct{}), time.Now()
 	}
-	return func() {
+	return sync.OnceFunc(func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if f.hurries--; f.hurries == 0 {
 			close(f.calm)
 			f.calm = nil
 		}
-	}
+	})
 }
 
 // giveWay waits for a while if something urgent is under way, once for each stride.
 func (f *flusher) giveWay() {
 	f.mu.Lock()
 	calm := f.calm
-	if f.left > 0 || calm == nil || f.urgent.len() > 0 {
+	if f.left > 0 || calm == nil || f.urgent.len() > 0 || time.Since(f.since) > urgentFor {
 		f.mu.Unlock()
 		return
 	}

@@ -53,6 +53,7 @@ func (r *reader) run() {
 	for r.ws.link == nil {
 		n, err := r.ws.Read(buf)
 		if n > 0 && !r.feed(buf[:n]) {
+			r.deaf = true
 			break
 		}
 		if err != nil {

@@ -70,8 +70,8 @@ func (s *Server) Sessions() []*Session {
 	return list
 }
 
-// Hurry says that something urgent is under way, until done is called, once: meanwhile what is not urgent leaves more slowly, so that processors
-// are free. It is for what takes milliseconds.
+// Hurry says that something urgent is under way, until done is called: meanwhile, but for a fifth of a second at most, what is not urgent leaves
+// more slowly, so that processors are free.
 func (s *Server) Hurry() (done func()) { return s.flusher.hurry() }
 
 // Refuse refuses new sessions from now on; those that are there go on.

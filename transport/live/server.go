@@ -104,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 // Engine is what the HTTP server mounts.
 func (s *Server) Engine() *engineio.Server { return s.io.Engine() }
 
-// Hurry says that something urgent is under way, until done is called, once; see package engineio.
+// Hurry says that something urgent is under way, until done is called; see package engineio.
 func (s *Server) Hurry() (done func()) { return s.Engine().Hurry() }
 
 // Broadcast sends an event to whoever listens on this node. It never blocks.

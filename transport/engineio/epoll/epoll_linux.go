@@ -1,12 +1,14 @@
 package epoll
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -75,8 +77,12 @@ func (l *loop) add(c *conn) error {
 			_ = unix.Close(fd)
 			return os.NewSyscallError("fcntl", err)
 		}
-		l.epoll, l.fd = os.NewFile(uintptr(fd), "epoll"), fd
-		go l.run(l.epoll)
+		epoll := os.NewFile(uintptr(fd), "epoll")
+		if err := epoll.SetReadDeadline(time.Time{}); err != nil { // the runtime does not wait for it
+			return errors.Join(fmt.Errorf("wait for epoll: %w", err), epoll.Close())
+		}
+		l.epoll, l.fd = epoll, fd
+		go l.run(epoll)
 	}
 	l.gen++
 	c.gen = l.gen
@@ -120,10 +126,13 @@ func (l *loop) run(epoll *os.File) {
 	for {
 		n := 0
 		if err := raw.Read(func(fd uintptr) bool {
-			n, err = unix.EpollWait(int(fd), events, 0)
-			return n > 0 || err != nil && err != unix.EINTR
-		}); err != nil || n < 0 { // closed
+			n, err = retry(func() (int, error) { return unix.EpollWait(int(fd), events, 0) })
+			return n != 0
+		}); err != nil { // closed
 			return
+		}
+		if err != nil {
+			panic(fmt.Sprintf("epoll: wait: %v", err)) // of a descriptor of ours
 		}
 		l.mu.Lock()
 		for _, e := range events[:n] {
@@ -177,7 +186,7 @@ func (c *conn) drop() {
 		return
 	}
 	c.loop.remove(c)
-	if unsent(int(c.fd)) {
+	if c.readier != nil && unsent(int(c.fd)) { // else the connection that it was goes on
 		// The client left bytes unread: a reset gives their memory back at once.
 		_ = unix.SetsockoptLinger(int(c.fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	}
@@ -222,17 +231,17 @@ func (c *conn) Write(p []byte) (int, error) {
 
 func retry(call func() (int, error)) (int, error) {
 	for {
-		if n, err := call(); err != unix.EINTR {
+		if n, err := call(); !errors.Is(err, unix.EINTR) {
 			return n, err
 		}
 	}
 }
 
 func result(n int, call string, err error) (int, error) {
-	switch err {
-	case nil, net.ErrClosed:
+	switch {
+	case err == nil, errors.Is(err, net.ErrClosed):
 		return n, err
-	case unix.EAGAIN:
+	case errors.Is(err, unix.EAGAIN):
 		return 0, nil
 	}
 	return 0, os.NewSyscallError(call, err)
