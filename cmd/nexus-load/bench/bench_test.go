@@ -77,7 +77,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := page{
-		options: Options{Rounds: 1, Quick: true}, size: quick, machine: []string{"2 cores", "Go"}, list: list, failed: []error{errors.New("round 1, idle on Node: gone\nat length")},
+		options: Options{Rounds: 1, Quick: true}, size: quick, machine: []string{"2 cores", "Go"}, list: list, failed: []error{errors.New("round 1, idle on Node: see /home/asha/logs/1-idle.log: gone\nat length")},
 		medians: map[string]map[string]figures{
 			"one-hall": {nexusTarget: {cpuMessage: 10, tickP99: 12.345}, nodeTarget: {cpuMessage: 25}, rawTarget: {cpuMessage: 9}},
 			"idle":     {nexusTarget: {bytesEach: 5000}, nodeTarget: {}},
@@ -85,7 +85,7 @@ func TestPage(t *testing.T) {
 	}
 	text := p.text(time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC))
 	for _, want := range []string{
-		"the median of 1 round.", "no figure of it should be quoted", "2026-11-25, on 2 cores; Go.", "in no figure:**\n\n- round 1, idle on Node: gone\n\n## Goals",
+		"the median of 1 round.", "no figure of it should be quoted", "2026-11-25, on 2 cores; Go.", "in no figure:**\n\n- round 1, idle on Node: see 1-idle.log: gone\n\n## Goals",
 		"| Memory of an idle socket, bytes | 5000 | 4096 | **missed** |\n",
 		"| CPU per message, one hall, to Node | 0.40 | 0.50 | met |\n",
 		"### One hall at 1 Hz to everybody\n\n1000 sockets, 3s.\n\n| | µs/message | tick p99 ms |\n|---|---:|---:|\n| NEXUS | 10.0 | 12.3 |\n| Node | 25.0 | - |\n",

@@ -2,9 +2,13 @@ package bench
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 )
+
+// folders are those of absolute paths.
+var folders = regexp.MustCompile(`(/[^/\s:]+)+/`)
 
 // page is what is written.
 type page struct {
@@ -44,7 +48,7 @@ func (p page) text(now time.Time) string {
 	}
 	for _, err := range p.failed {
 		line, _, _ := strings.Cut(err.Error(), "\n")
-		fmt.Fprintf(&w, "- %s\n", line)
+		fmt.Fprintf(&w, "- %s\n", folders.ReplaceAllString(line, "")) // where it ran is nobody's business
 	}
 	p.goals(&w)
 	w.WriteString("\n## Figures\n")
