@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"nexus"
 	"nexus/cmd/nexus-load/crowd"
 	"nexus/cmd/nexus-load/sos"
 	"nexus/cmd/nexus-load/usage"
@@ -105,7 +106,7 @@ func (r *run) connect(ctx context.Context) (err error) {
 	if err := r.crowd.Await(limited, max(warm, 0), r.Show.Done); err != nil {
 		return err
 	}
-	if !pause(ctx, r.Settle) {
+	if !nexus.Pause(ctx, r.Settle) {
 		return ctx.Err()
 	}
 	before, err := r.Server.Read()
@@ -140,7 +141,7 @@ func (r *run) connect(ctx context.Context) (err error) {
 
 // measure counts and times for a while, between two ticks.
 func (r *run) measure(ctx context.Context) error {
-	if !pause(ctx, r.Settle) {
+	if !nexus.Pause(ctx, r.Settle) {
 		return ctx.Err()
 	}
 	between(ctx)
@@ -272,20 +273,8 @@ func (r *run) reconnect(ctx context.Context) error {
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
-// pause waits, and returns false if ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // between waits for the middle between two ticks, so that what is counted is whole seconds of them.
 func between(ctx context.Context) {
 	now := time.Now()
-	pause(ctx, now.Truncate(time.Second).Add(1500*time.Millisecond).Sub(now))
+	nexus.Pause(ctx, now.Truncate(time.Second).Add(1500*time.Millisecond).Sub(now))
 }
