@@ -49,15 +49,18 @@ func cut(pairs []pair, d time.Duration, do, undo func(*stage.Spaces, int, int) e
 }
 
 // split runs the last node for a while as if it had never heard of the others: two campuses over one database, which
-// is what a partition comes to, without a network to cut. In the end they are one again.
+// is what a partition comes to, without a network to cut. In the end they are one again. Nodes are restarted one after the other, for
+// there is no promise for a campus that has none.
 func split(d time.Duration) func(context.Context, *Trial) error {
 	return func(ctx context.Context, t *Trial) error {
-		last := t.Stage.Nodes[2]
+		others, last := t.Stage.Nodes[:2], t.Stage.Nodes[2]
 		t.Stage.Split(last, true)
-		if err := t.restart(); err != nil {
-			return err
+		for _, n := range others { // so that they no longer look for it
+			if err := t.restart(ctx, n, 3); err != nil {
+				return err
+			}
 		}
-		if err := t.Stage.Whole(ctx, 2, settleLimit); err != nil {
+		if err := t.restart(ctx, last, len(others)); err != nil {
 			return err
 		}
 		if err := stage.Await(ctx, settleLimit, "the lone node is ready", last.Ready); err != nil {
@@ -72,10 +75,10 @@ func split(d time.Duration) func(context.Context, *Trial) error {
 			}
 		}
 		t.Stage.Split(last, false)
-		if err := t.restart(); err != nil {
+		if err := t.restart(ctx, last, 3); err != nil {
 			return err
 		}
-		return t.whole(ctx)
+		return calm(ctx, time.Second)
 	}
 }
 
@@ -85,25 +88,15 @@ func (t *Trial) contested(ctx context.Context) bool {
 	return err == nil && halls >= len(t.Stage.Halls)/2
 }
 
-// restart ends the three nodes at once and starts them again.
-func (t *Trial) restart() error {
-	ended := make(chan error, 3)
-	for _, n := range t.Stage.Nodes[:3] {
-		go func() {
-			_, err := n.Stop(65 * time.Second)
-			ended <- err
-		}()
+// restart ends a node in order and starts it again, and waits until the first of the nodes see so many.
+func (t *Trial) restart(ctx context.Context, n *stage.Node, members int) error {
+	if _, err := n.Stop(stopLimit); err != nil {
+		return err
 	}
-	var err error
-	for range 3 {
-		err = errors.Join(err, <-ended)
+	if err := n.Start(); err != nil {
+		return err
 	}
-	for _, n := range t.Stage.Nodes[:3] {
-		if err == nil {
-			err = n.Start()
-		}
-	}
-	return err
+	return t.Stage.Whole(ctx, members, settleLimit)
 }
 
 // crowded has eight more nodes join at once, and leave at once.
@@ -134,7 +127,7 @@ func crowded(ctx context.Context, t *Trial) error {
 	ended := make(chan error, more)
 	for _, n := range nodes {
 		go func() {
-			_, err := n.Stop(65 * time.Second)
+			_, err := n.Stop(stopLimit)
 			ended <- err
 		}()
 	}

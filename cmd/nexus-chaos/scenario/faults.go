@@ -154,7 +154,7 @@ func roll(nodes int) func(context.Context, *Trial) error {
 				return err
 			}
 			before := len(n.Exits())
-			took, err := n.Stop(65 * time.Second)
+			took, err := n.Stop(stopLimit)
 			if err != nil {
 				return err
 			}

@@ -87,7 +87,8 @@ func (r Report) Damaged() bool {
 
 const (
 	startLimit  = 3 * time.Minute
-	settleLimit = time.Minute // for requests under way at the end, and for the stage to be whole again
+	settleLimit = time.Minute      // for requests under way at the end, and for the stage to be whole again
+	stopLimit   = 65 * time.Second // for a node to end in order: what it allows itself, and a little
 )
 
 // hang is what a patient trial bounds waits by: only what never comes takes as long, whatever else the machine does meanwhile.
