@@ -77,7 +77,7 @@ func handOvers(ctx context.Context, t *Trial) error {
 	leave := func(nodes []*stage.Node, ended chan<- error) {
 		for _, n := range nodes {
 			go func() {
-				_, err := n.Stop(65 * time.Second)
+				_, err := n.Stop(stopLimit)
 				ended <- err
 			}()
 		}

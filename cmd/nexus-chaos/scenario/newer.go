@@ -38,7 +38,7 @@ func newer(d time.Duration) func(context.Context, *Trial) error {
 				return err
 			}
 		}
-		took, err := n.Stop(65 * time.Second)
+		took, err := n.Stop(stopLimit)
 		if err != nil {
 			return err
 		}
