@@ -32,6 +32,42 @@ type AppUser struct {
 	CreatedAt    time.Time
 }
 
+type Assignment struct {
+	ID          string
+	CourseID    string
+	Title       string
+	Description string
+	DueAt       time.Time
+	Points      *int32
+	CreatedBy   string
+	CreatedAt   time.Time
+	Version     int64
+}
+
+type Attendance struct {
+	SessionID string
+	CourseID  string
+	UserID    string
+	Status    string
+	Method    string
+	Device    []byte
+	Flags     []string
+	Remarks   string
+	MarkedBy  *string
+	MarkedAt  time.Time
+}
+
+type AttendanceEvent struct {
+	ID        int64
+	SessionID string
+	UserID    string
+	Actor     *string
+	Outcome   string
+	Flags     []string
+	Reason    string
+	At        time.Time
+}
+
 type AuditDetail struct {
 	Seq    int64
 	Salt   []byte
@@ -83,6 +119,13 @@ type Avatar struct {
 	Jpeg   []byte
 }
 
+type CalendarFeed struct {
+	UserID    string
+	TokenHash []byte
+	CreatedAt time.Time
+	UsedAt    *time.Time
+}
+
 type CapAlert struct {
 	Identifier  string
 	Sender      string
@@ -101,6 +144,69 @@ type CapAlert struct {
 	Area        string
 	Expires     time.Time
 	CreatedBy   string
+}
+
+type ClassSession struct {
+	ID        string
+	CourseID  string
+	MeetingID *string
+	OccursOn  pgtype.Date
+	StartsAt  time.Time
+	EndsAt    time.Time
+	RoomID    *string
+	Topic     string
+	Status    string
+	Reason    string
+	Secret    []byte
+	Fenced    bool
+	LateMin   int16
+	OpenedBy  *string
+	OpenedAt  *time.Time
+	ClosedAt  *time.Time
+	Version   int64
+}
+
+type Course struct {
+	ID               string
+	TermID           string
+	Code             string
+	Title            string
+	Credits          pgtype.Numeric
+	Capacity         int32
+	WaitlistCapacity int32
+	MinAttendancePct int16
+	Version          int64
+}
+
+type CourseMeeting struct {
+	ID       string
+	CourseID string
+	Weekday  int16
+	Starts   pgtype.Time
+	Ends     pgtype.Time
+	FromDay  pgtype.Date
+	UntilDay pgtype.Date
+	RoomID   *string
+	Teacher  *string
+	Kind     string
+	Notes    string
+}
+
+type CoursePrerequisite struct {
+	CourseID string
+	Code     string
+}
+
+type CourseSeat struct {
+	CourseID string
+	SeatNo   int32
+}
+
+type CourseStaff struct {
+	CourseID string
+	UserID   string
+	Kind     string
+	Position int16
 }
 
 type CrowdEvent struct {
@@ -150,6 +256,15 @@ type EmergencyContact struct {
 	Name    string
 	Channel string
 	Address string
+}
+
+type Enrollment struct {
+	CourseID  string
+	UserID    string
+	Status    string
+	SeatNo    *int32
+	Place     *int64
+	ChangedAt time.Time
 }
 
 type EscalationPolicy struct {
@@ -216,6 +331,43 @@ type MessRating struct {
 	UpdatedAt time.Time
 }
 
+type Notification struct {
+	ID        string
+	UserID    string
+	Seq       int64
+	Kind      string
+	Priority  string
+	Title     string
+	Body      string
+	Data      []byte
+	DedupeKey *string
+	CreatedAt time.Time
+	ReadAt    *time.Time
+}
+
+type OutboxCursor struct {
+	Stream string
+	Device string
+	Seq    int64
+	At     time.Time
+}
+
+type OutboxLine struct {
+	Stream      string
+	Seq         int64
+	Event       string
+	Payload     []byte
+	CommittedAt time.Time
+	SentAt      *time.Time
+	DeliveredAt *time.Time
+}
+
+type OutboxStream struct {
+	Stream  string
+	UserID  string
+	LastSeq int64
+}
+
 type Profile struct {
 	UserID     string
 	FullName   string
@@ -247,6 +399,17 @@ type RetentionRule struct {
 	Entity string
 	Keep   pgtype.Interval
 	Action string
+}
+
+type Room struct {
+	ID        string
+	BlockCode string
+	BlockName string
+	Number    string
+	Lat       *float64
+	Lng       *float64
+	FenceM    *int32
+	Version   int64
 }
 
 type SafetyCursor struct {
@@ -387,6 +550,21 @@ type SosView struct {
 	HeadHash    []byte
 	Responders  []byte
 	Location    []byte
+}
+
+type Term struct {
+	ID       string
+	Name     string
+	StartsOn pgtype.Date
+	EndsOn   pgtype.Date
+	Tz       string
+	Version  int64
+}
+
+type TermHoliday struct {
+	TermID string
+	Day    pgtype.Date
+	Name   string
 }
 
 type UserRole struct {

@@ -1,0 +1,162 @@
+package nexus
+
+import (
+	"slices"
+	"time"
+)
+
+// More ids, UUIDv7 as the others.
+type (
+	CourseID     string // one course of one term
+	RoomID       string // a room in which courses meet
+	MeetingID    string // when and where a course meets each week
+	ClassID      string // one class of a course, the contract's session
+	AssignmentID string // work that a course sets
+)
+
+// TermID is a term's name in short, such as "2026-autumn". The office chooses it.
+type TermID string
+
+// Term is a part of the year in which courses meet. Days are YYYY-MM-DD, both included, in the term's zone.
+type Term struct {
+	ID       TermID    `json:"id"`
+	Name     string    `json:"name"`
+	StartsOn string    `json:"startsOn"`
+	EndsOn   string    `json:"endsOn"`
+	TZ       string    `json:"tz"` // an IANA zone
+	Holidays []Holiday `json:"holidays"`
+	Version  int64     `json:"version"`
+}
+
+// Holiday is a day of a term on which nothing meets.
+type Holiday struct {
+	Day  string `json:"day"` // YYYY-MM-DD
+	Name string `json:"name"`
+}
+
+// Room is where a course meets.
+type Room struct {
+	ID        RoomID    `json:"id"`
+	BlockCode string    `json:"blockCode"`
+	BlockName string    `json:"blockName"`
+	Number    string    `json:"number"`
+	Place     *Position `json:"place"`  // null: not known
+	FenceM    *int      `json:"fenceM"` // metres around Place that count as there; null: no fence
+	Version   int64     `json:"version"`
+}
+
+// StaffKind is what a person does in a course.
+type StaffKind string
+
+// What staff do.
+const (
+	Instructor StaffKind = "INSTRUCTOR"
+	Assistant  StaffKind = "ASSISTANT"
+)
+
+// Staff is a person who teaches a course.
+type Staff struct {
+	User      UserID    `json:"userId"`
+	Kind      StaffKind `json:"kind"`
+	Name      string    `json:"name"`
+	Email     string    `json:"email"`
+	AvatarURL string    `json:"avatarUrl"`
+}
+
+// Course is one course of one term, as the contract shows it.
+type Course struct {
+	ID               CourseID `json:"id"`
+	Term             TermID   `json:"termId"`
+	Code             string   `json:"code"`
+	Title            string   `json:"title"`
+	Credits          float64  `json:"credits"` // with one decimal
+	Capacity         int      `json:"capacity"`
+	WaitlistCapacity int      `json:"waitlistCapacity"`
+	MinAttendancePct int      `json:"minAttendancePct"`
+	Prerequisites    []string `json:"prerequisites"` // codes of courses to be completed before
+	Enrolled         int      `json:"enrolled"`
+	Waitlisted       int      `json:"waitlisted"`
+	Staff            []Staff  `json:"staff"` // the first instructor is the one that students are shown
+	Version          int64    `json:"version"`
+}
+
+// TaughtBy reports whether the user is of the course's staff.
+func (c Course) TaughtBy(u UserID) bool {
+	return slices.ContainsFunc(c.Staff, func(s Staff) bool { return s.User == u })
+}
+
+// Meeting is when and where a course meets each week.
+type Meeting struct {
+	ID       MeetingID `json:"id"`
+	Course   CourseID  `json:"courseId"`
+	Weekday  int       `json:"weekday"`  // ISO: 1 is Monday, 7 Sunday
+	Starts   string    `json:"starts"`   // HH:mm in the term's zone
+	Ends     string    `json:"ends"`     // HH:mm, later on the same day
+	FromDay  string    `json:"fromDay"`  // YYYY-MM-DD; empty: the term's first
+	UntilDay string    `json:"untilDay"` // YYYY-MM-DD, included; empty: the term's last
+	Room     RoomID    `json:"roomId"`   // empty: none
+	Teacher  UserID    `json:"teacher"`  // empty: the course's first instructor
+	Kind     string    `json:"kind"`     // LECTURE, LAB, TUTORIAL or what the office says
+	Notes    string    `json:"notes"`
+}
+
+// EnrollmentStatus is how a student stands to a course.
+type EnrollmentStatus string
+
+// How students stand to courses.
+const (
+	Enrolled   EnrollmentStatus = "ENROLLED"
+	Waitlisted EnrollmentStatus = "WAITLISTED"
+	Dropped    EnrollmentStatus = "DROPPED"
+	Completed  EnrollmentStatus = "COMPLETED"
+)
+
+// Enrollment is the answer to who asks for a seat.
+type Enrollment struct {
+	Course   CourseID         `json:"courseId"`
+	User     UserID           `json:"userId"`
+	Status   EnrollmentStatus `json:"status"`
+	Position int              `json:"position,omitempty"` // in the waitlist, from 1
+}
+
+// ClassStatus is what has become of a class.
+type ClassStatus string
+
+// What becomes of a class.
+const (
+	ClassScheduled ClassStatus = "SCHEDULED"
+	ClassOpen      ClassStatus = "OPEN"
+	ClassClosed    ClassStatus = "CLOSED"
+	ClassCancelled ClassStatus = "CANCELLED"
+)
+
+// Class is one class of a course. Its Meeting and OccursOn name the occurrence it stands for, wherever it was moved to; both are empty
+// for one of its own.
+type Class struct {
+	ID       ClassID     `json:"id"`
+	Course   CourseID    `json:"courseId"`
+	Meeting  MeetingID   `json:"meetingId,omitempty"`
+	OccursOn string      `json:"occursOn,omitempty"` // YYYY-MM-DD in the term's zone
+	StartsAt time.Time   `json:"startsAt"`
+	EndsAt   time.Time   `json:"endsAt"`
+	Room     RoomID      `json:"roomId,omitempty"`
+	Topic    string      `json:"topic"`
+	Status   ClassStatus `json:"status"`
+	Reason   string      `json:"reason,omitempty"` // why it was cancelled or moved
+	Fenced   bool        `json:"fenced"`           // marking asks for a position near the room
+	LateMin  int         `json:"lateMin"`          // minutes from StartsAt after which a mark is LATE
+	OpenedAt *time.Time  `json:"openedAt"`
+	ClosedAt *time.Time  `json:"closedAt"`
+	Version  int64       `json:"version"`
+}
+
+// AttendanceStatus is how a student attended a class.
+type AttendanceStatus string
+
+// How students attend.
+const (
+	Present AttendanceStatus = "PRESENT"
+	Late    AttendanceStatus = "LATE"
+	Excused AttendanceStatus = "EXCUSED"
+	Absent  AttendanceStatus = "ABSENT"
+)
