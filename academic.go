@@ -85,6 +85,17 @@ func (c Course) TaughtBy(u UserID) bool {
 	return slices.ContainsFunc(c.Staff, func(s Staff) bool { return s.User == u })
 }
 
+// CourseChange is what staff changes of a course; nil fields stay.
+type CourseChange struct {
+	Code             *string   `json:"code,omitempty"`
+	Title            *string   `json:"title,omitempty"`
+	Credits          *float64  `json:"credits,omitempty"`
+	Capacity         *int      `json:"capacity,omitempty"`
+	WaitlistCapacity *int      `json:"waitlistCapacity,omitempty"`
+	MinAttendancePct *int      `json:"minAttendancePct,omitempty"`
+	Prerequisites    *[]string `json:"prerequisites,omitempty"`
+}
+
 // Meeting is when and where a course meets each week.
 type Meeting struct {
 	ID       MeetingID `json:"id"`
@@ -98,6 +109,18 @@ type Meeting struct {
 	Teacher  UserID    `json:"teacher"`  // empty: the course's first instructor
 	Kind     string    `json:"kind"`     // LECTURE, LAB, TUTORIAL or what the office says
 	Notes    string    `json:"notes"`
+}
+
+// At returns when the meeting that is held on a day (YYYY-MM-DD) begins and ends. A time that the clocks skip on that day is as much later
+// as they are put forward; one that they show twice is the first.
+func (m Meeting) At(day string, zone *time.Location) (starts, ends time.Time, err error) {
+	if starts, err = time.ParseInLocation("2006-01-02 15:04", day+" "+m.Starts, zone); err != nil {
+		return starts, ends, InvalidField("date", "is no day")
+	}
+	if ends, err = time.ParseInLocation("2006-01-02 15:04", day+" "+m.Ends, zone); err != nil {
+		return starts, ends, InvalidField("date", "is no day")
+	}
+	return starts, ends, nil
 }
 
 // EnrollmentStatus is how a student stands to a course.
