@@ -226,7 +226,7 @@ func (n *node) openTransport(context.Context) error {
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
-		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender),
+		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
 	onSockets, err := n.onSockets(guard, limiter)

@@ -39,6 +39,8 @@ type Deps struct {
 	Incidents    Incidents
 	SafetyOffice SafetyOffice
 
+	Notices Notices
+
 	Cluster Cluster
 	Limiter limit.Limiter
 	Limits  Limits
@@ -72,6 +74,7 @@ func New(app *fiber.App, d Deps) *API {
 	a.clusterRoutes()
 	a.messRoutes()
 	a.safetyRoutes()
+	a.noticeRoutes()
 	a.uploads(app)
 	a.documents(app)
 	return a
