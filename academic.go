@@ -5,15 +5,6 @@ import (
 	"time"
 )
 
-// More ids, UUIDv7 as the others.
-type (
-	CourseID     string // one course of one term
-	RoomID       string // a room in which courses meet
-	MeetingID    string // when and where a course meets each week
-	ClassID      string // one class of a course, the contract's session
-	AssignmentID string // work that a course sets
-)
-
 // TermID is a term's name in short, such as "2026-autumn". The office chooses it.
 type TermID string
 

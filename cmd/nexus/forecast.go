@@ -71,7 +71,7 @@ func (c *backtestCmd) Run(ctx context.Context) error {
 		{"seasonal-naive", func(int) forecast.Model { return forecast.NewNaive() }},
 		{"adaptive", func(ahead int) forecast.Model { return forecast.New(zone, ahead) }},
 	}
-	var bars io.Writer = io.Discard
+	bars := io.Discard
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		bars = os.Stderr
 	}
@@ -107,7 +107,7 @@ func (c *backtestCmd) read(ctx context.Context) (forecast.Series, error) {
 	if err != nil {
 		return forecast.Series{}, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was read only
 	counts, err := simulate.NewCounts(f)
 	if err != nil {
 		return forecast.Series{}, fmt.Errorf("%s: %w", c.File, err)

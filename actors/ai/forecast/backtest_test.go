@@ -19,7 +19,7 @@ func campus(seed uint64, weeks int) Series {
 			level = 1 + 0.5*(level-1) + 0.15*r.NormFloat64()
 		}
 		weekday, hour := i/perDay%7, float64(i%perDay)/4
-		usual := 60*math.Exp(-math.Pow((hour-13)/1.5, 2)) + 80*math.Exp(-math.Pow((hour-19)/1.5, 2))
+		usual := 60*bell(hour-13) + 80*bell(hour-19)
 		if weekday > 4 {
 			usual /= 2
 		}
@@ -27,6 +27,9 @@ func campus(seed uint64, weeks int) Series {
 	}
 	return s
 }
+
+// bell is a crowd that comes and goes within some hours.
+func bell(hours float64) float64 { return math.Exp(-hours * hours / 2.25) }
 
 func always(int, int) bool { return true }
 
