@@ -233,3 +233,21 @@ create table notification (
     unique (user_id, seq),
     unique (user_id, dedupe_key)
 );
+
+-- A course as others see it. Who teaches it is JSON, as clients see it.
+create view course_view as
+select c.id, c.term_id, c.code, c.title, c.credits::float8 as credits, c.capacity, c.waitlist_capacity, c.min_attendance_pct, c.version,
+       (select count(*) from enrollment e where e.course_id = c.id and e.status = 'ENROLLED')::integer as enrolled,
+       (select count(*) from enrollment e where e.course_id = c.id and e.status = 'WAITLISTED')::integer as waitlisted,
+       array(select p.code from course_prerequisite p where p.course_id = c.id order by p.code)::text[] as prerequisites,
+       coalesce((select json_agg(json_build_object('userId', s.user_id, 'kind', s.kind, 'name', p.full_name, 'email', u.email, 'avatarUrl', p.avatar_url)
+                                 order by s.kind desc, s.position, s.user_id)
+                 from course_staff s join app_user u on u.id = s.user_id join profile p on p.user_id = s.user_id
+                 where s.course_id = c.id), '[]')::json as staff
+from course c;
+
+-- A meeting with whoever is to teach it.
+create view meeting_view as
+select m.*, coalesce(m.teacher, (select s.user_id from course_staff s where s.course_id = m.course_id
+                                 order by s.kind desc, s.position, s.user_id limit 1)) as taught_by
+from course_meeting m;

@@ -209,6 +209,22 @@ type CourseStaff struct {
 	Position int16
 }
 
+type CourseView struct {
+	ID               string
+	TermID           string
+	Code             string
+	Title            string
+	Credits          float64
+	Capacity         int32
+	WaitlistCapacity int32
+	MinAttendancePct int16
+	Version          int64
+	Enrolled         int32
+	Waitlisted       int32
+	Prerequisites    []string
+	Staff            []byte
+}
+
 type CrowdEvent struct {
 	Source        string
 	SourceEventID string
@@ -292,6 +308,21 @@ type Idempotency struct {
 	RequestHash []byte
 	Response    []byte
 	CreatedAt   time.Time
+}
+
+type MeetingView struct {
+	ID       string
+	CourseID string
+	Weekday  int16
+	Starts   pgtype.Time
+	Ends     pgtype.Time
+	FromDay  pgtype.Date
+	UntilDay pgtype.Date
+	RoomID   *string
+	Teacher  *string
+	Kind     string
+	Notes    string
+	TaughtBy *string
 }
 
 type MessHall struct {
