@@ -41,6 +41,9 @@ type Deps struct {
 
 	Notices Notices
 
+	Catalogue Catalogue
+	Seats     Seats
+
 	Cluster Cluster
 	Limiter limit.Limiter
 	Limits  Limits
@@ -75,6 +78,8 @@ func New(app *fiber.App, d Deps) *API {
 	a.messRoutes()
 	a.safetyRoutes()
 	a.noticeRoutes()
+	a.termRoutes()
+	a.courseRoutes()
 	a.uploads(app)
 	a.documents(app)
 	return a
