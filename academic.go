@@ -175,6 +175,15 @@ type Enrollment struct {
 	Position int              `json:"position,omitempty"` // in the waitlist, from 1
 }
 
+// RosterEntry is how one student stands to a course, as its staff sees it.
+type RosterEntry struct {
+	User     UserID           `json:"userId"`
+	Name     string           `json:"name"`
+	RegNo    string           `json:"regNo"`
+	Status   EnrollmentStatus `json:"status"`
+	Position int              `json:"position,omitempty"` // in the waitlist, from 1
+}
+
 // ClassStatus is what has become of a class.
 type ClassStatus string
 

@@ -42,6 +42,7 @@ create table course (
     capacity           integer not null check (capacity between 0 and 10000),
     waitlist_capacity  integer not null default 0 check (waitlist_capacity between 0 and 10000),
     min_attendance_pct smallint not null default 75 check (min_attendance_pct between 0 and 100),
+    last_place         bigint not null default 0 check (last_place >= 0), -- in the waitlist, ever given out
     version            bigint not null default 1 check (version > 0)
 );
 create unique index course_term_id_code_key on course (term_id, lower(code));

@@ -113,7 +113,7 @@ var ours = []string{
 	"calendar_feed_user_id_fkey", "class_session_id_course_id_key", "class_session_opened_by_fkey", "class_session_secret_check",
 	"class_session_secret_check1", "class_session_status_check", "class_session_version_check", "course_meeting_course_id_fkey",
 	"course_prerequisite_course_id_fkey", "course_seat_course_id_fkey", "course_seat_seat_no_check", "course_staff_course_id_fkey",
-	"course_version_check", "enrollment_course_id_place_key", "enrollment_course_id_seat_no_fkey", "enrollment_course_id_seat_no_key",
+	"course_version_check", "course_last_place_check", "enrollment_course_id_place_key", "enrollment_course_id_seat_no_fkey", "enrollment_course_id_seat_no_key",
 	"enrollment_place_check", "enrollment_place_check1", "enrollment_seat_no_check", "enrollment_status_check", "notification_body_check",
 	"notification_dedupe_key_check", "notification_kind_check", "notification_priority_check", "notification_seq_check",
 	"notification_title_check", "notification_user_id_dedupe_key_key", "notification_user_id_seq_key", "outbox_cursor_seq_check",

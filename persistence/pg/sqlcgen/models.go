@@ -175,6 +175,7 @@ type Course struct {
 	Capacity         int32
 	WaitlistCapacity int32
 	MinAttendancePct int16
+	LastPlace        int64
 	Version          int64
 }
 
