@@ -54,9 +54,24 @@ type Courses interface {
 	SetMeetings(ctx context.Context, by nexus.Caller, id nexus.CourseID, version int64, meetings []nexus.Meeting) ([]nexus.Meeting, error)
 }
 
-// Seats speaks to the courses' grains about seats.
+// Seats speaks to the courses' grains, which give out the seats. What they answer has been committed.
 type Seats interface {
+	// Enrol gives a student a seat, or a place in the waitlist; who has either already has it still. Conflict, which says why, if neither may be
+	// had: no room, a clash of times, a course that must be completed before.
+	Enrol(ctx context.Context, by nexus.Caller, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error)
+	// Drop gives a seat or a place back, and whoever is next has it. NotFound for who has neither.
+	Drop(ctx context.Context, by nexus.Caller, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error)
 	// Change changes a course whose numbers of seats are among what changes, in one transaction: who waits moves up at once. Conflict
 	// for fewer seats than are taken.
 	Change(ctx context.Context, by nexus.Caller, id nexus.CourseID, version int64, c nexus.CourseChange) (nexus.Course, error)
+}
+
+// Enrollments reads who has a seat and who waits.
+type Enrollments interface {
+	// Roster lists who has a seat and who waits, or all of one status, in order of id.
+	Roster(ctx context.Context, id nexus.CourseID, status nexus.EnrollmentStatus, p nexus.Page) (nexus.List[nexus.RosterEntry], error)
+	// Enrollments lists how somebody stands to courses, but for those that were dropped.
+	Enrollments(ctx context.Context, user nexus.UserID) ([]nexus.Enrollment, error)
+	// Enrollment returns how somebody stands to a course. NotFound for who never did.
+	Enrollment(ctx context.Context, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error)
 }

@@ -41,8 +41,9 @@ type Deps struct {
 
 	Notices Notices
 
-	Catalogue Catalogue
-	Seats     Seats
+	Catalogue   Catalogue
+	Seats       Seats
+	Enrollments Enrollments
 
 	Cluster Cluster
 	Limiter limit.Limiter
@@ -80,6 +81,7 @@ func New(app *fiber.App, d Deps) *API {
 	a.noticeRoutes()
 	a.termRoutes()
 	a.courseRoutes()
+	a.enrollmentRoutes()
 	a.uploads(app)
 	a.documents(app)
 	return a

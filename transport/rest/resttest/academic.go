@@ -3,11 +3,13 @@ package resttest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 
 	"nexus"
+	"nexus/actors/course"
 	"nexus/transport/rest"
 )
 
@@ -18,15 +20,20 @@ type Academic struct {
 	rooms    []nexus.Room
 	courses  []nexus.Course
 	meetings map[nexus.CourseID][]nexus.Meeting
+	rolls    map[nexus.CourseID]*course.Roll
 }
 
 var (
 	_ rest.Catalogue = (*Academic)(nil)
 	_ rest.Seats     = (*Academic)(nil)
+
+	_ rest.Enrollments = (*Academic)(nil)
 )
 
 // NewAcademic returns a campus without courses.
-func NewAcademic() *Academic { return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}} }
+func NewAcademic() *Academic {
+	return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}, rolls: map[nexus.CourseID]*course.Roll{}}
+}
 
 // find returns the place of the item that is meant. It needs the lock.
 func find[T any](items []T, what string, is func(T) bool) (int, error) {
@@ -177,6 +184,10 @@ func (a *Academic) CreateCourse(_ context.Context, _ nexus.Caller, c nexus.Cours
 	}
 	c.ID, c.Version = nexus.CourseID(nexus.NewID()), 1
 	a.courses = append(a.courses, c)
+	a.rolls[c.ID] = &course.Roll{}
+	if _, _, err := a.rolls[c.ID].Resize(c.Capacity, c.WaitlistCapacity); err != nil {
+		return c, err
+	}
 	slices.SortFunc(a.courses, func(a, b nexus.Course) int { return cmp.Compare(a.ID, b.ID) })
 	return c, nil
 }
@@ -225,4 +236,72 @@ func (a *Academic) Meetings(_ context.Context, id nexus.CourseID) ([]nexus.Meeti
 func (a *Academic) SetMeetings(_ context.Context, _ nexus.Caller, id nexus.CourseID, version int64, meetings []nexus.Meeting) ([]nexus.Meeting, error) {
 	_, err := a.change(id, version, func(*nexus.Course) { a.meetings[id] = meetings })
 	return meetings, err
+}
+
+// Enrol gives a seat or a place by the rules, which know no clashes.
+func (a *Academic) Enrol(_ context.Context, _ nexus.Caller, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.rolls[id]
+	_, err := r.Enrol(user)
+	status, position := r.Standing(user)
+	return nexus.Enrollment{Course: id, User: user, Status: status, Position: position}, err
+}
+
+// Drop gives it back.
+func (a *Academic) Drop(_ context.Context, _ nexus.Caller, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, err := a.rolls[id].Drop(user)
+	a.rolls[id].Promote(func(nexus.UserID) bool { return true })
+	return nexus.Enrollment{Course: id, User: user, Status: nexus.Dropped}, err
+}
+
+// Roster lists who has a seat, and then who waits.
+func (a *Academic) Roster(_ context.Context, id nexus.CourseID, status nexus.EnrollmentStatus, p nexus.Page) (nexus.List[nexus.RosterEntry], error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := nexus.List[nexus.RosterEntry]{Items: []nexus.RosterEntry{}}
+	if p.After != "" && !nexus.ValidID(p.After) {
+		return list, nexus.InvalidField("after", "is no cursor of this list")
+	}
+	r := a.rolls[id]
+	users := slices.Sorted(maps.Keys(r.Seats))
+	for _, w := range r.Waiting {
+		users = append(users, w.User)
+	}
+	for _, u := range users {
+		if s, position := r.Standing(u); status == "" || s == status {
+			list.Items = append(list.Items, nexus.RosterEntry{User: u, Status: s, Position: position})
+		}
+	}
+	return list, nil
+}
+
+// Enrollments lists how somebody stands to courses.
+func (a *Academic) Enrollments(_ context.Context, user nexus.UserID) ([]nexus.Enrollment, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := []nexus.Enrollment{}
+	for id, r := range a.rolls {
+		if status, position := r.Standing(user); status != "" {
+			list = append(list, nexus.Enrollment{Course: id, User: user, Status: status, Position: position})
+		}
+	}
+	return list, nil
+}
+
+// Enrollment returns how somebody stands to a course.
+func (a *Academic) Enrollment(_ context.Context, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.rolls[id]
+	if r == nil {
+		return nexus.Enrollment{}, nexus.Errorf(nexus.NotFound, "no such course")
+	}
+	status, position := r.Standing(user)
+	if status == "" {
+		return nexus.Enrollment{}, nexus.Errorf(nexus.NotFound, "no such enrolment")
+	}
+	return nexus.Enrollment{Course: id, User: user, Status: status, Position: position}, nil
 }
