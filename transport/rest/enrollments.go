@@ -18,7 +18,7 @@ func (a *API) enrollmentRoutes() {
 	}, roles(nexus.Student, nexus.Admin), a.enrol)
 	handle(a, huma.Operation{
 		Method: http.MethodDelete, Path: "/courses/{id}/enrollments/me", Tags: tagAcademic,
-		Summary: "Give your seat or place back; whoever is next has it at once, and is told",
+		Summary: "Give your seat or place back; whoever is next has it at once, and is told. Safe to repeat",
 	}, anyUser(), a.dropMine)
 	handle(a, huma.Operation{
 		Method: http.MethodGet, Path: "/courses/{id}/enrollments/me", Tags: tagAcademic,
@@ -79,7 +79,14 @@ func (a *API) drop(ctx context.Context, id string, user nexus.UserID) (*Answer[n
 	if _, err := a.Catalogue.Course(ctx, nexus.CourseID(id)); err != nil {
 		return nil, err
 	}
-	return answer(a.Seats.Drop(ctx, caller(ctx), nexus.CourseID(id), user))
+	e, err := a.Seats.Drop(ctx, caller(ctx), nexus.CourseID(id), user)
+	if nexus.CodeOf(err) == nexus.NotFound {
+		// Whose answer was lost asks again: what is dropped is dropped.
+		if was, e := a.Enrollments.Enrollment(ctx, nexus.CourseID(id), user); e == nil && was.Status == nexus.Dropped {
+			return answer(was, nil)
+		}
+	}
+	return answer(e, err)
 }
 
 func (a *API) enrollment(ctx context.Context, in *ByID) (*Answer[nexus.Enrollment], error) {

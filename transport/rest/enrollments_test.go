@@ -39,11 +39,13 @@ func TestASeatIsTakenAndGivenBack(t *testing.T) {
 	if r := h.Call("DELETE", path+"/enrollments/"+me, nil, student...); r.Status != 403 {
 		t.Errorf("another's seat: %d", r.Status)
 	}
-	if r := h.Call("DELETE", path+"/enrollments/me", nil, student...); r.Status != 200 || r.JSON()["status"] != "DROPPED" {
-		t.Errorf("%d %s", r.Status, r.Body)
+	for range 2 {
+		if r := h.Call("DELETE", path+"/enrollments/me", nil, student...); r.Status != 200 || r.JSON()["status"] != "DROPPED" {
+			t.Errorf("%d %s", r.Status, r.Body)
+		}
 	}
-	if r := h.Call("DELETE", path+"/enrollments/me", nil, student...); r.Status != 404 {
-		t.Errorf("again: %d", r.Status)
+	if r := h.Call("DELETE", path+"/enrollments/me", nil, faculty...); r.Status != 404 {
+		t.Errorf("who never had one: %d", r.Status)
 	}
 	if r := h.Call("POST", "/api/v1/courses/"+nexus.NewID()+"/enrollments", nil, student...); r.Status != 404 {
 		t.Errorf("no course: %d", r.Status)

@@ -21,6 +21,7 @@ type Academic struct {
 	courses  []nexus.Course
 	meetings map[nexus.CourseID][]nexus.Meeting
 	rolls    map[nexus.CourseID]*course.Roll
+	dropped  map[nexus.Enrollment]bool
 }
 
 var (
@@ -32,7 +33,7 @@ var (
 
 // NewAcademic returns a campus without courses.
 func NewAcademic() *Academic {
-	return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}, rolls: map[nexus.CourseID]*course.Roll{}}
+	return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}, rolls: map[nexus.CourseID]*course.Roll{}, dropped: map[nexus.Enrollment]bool{}}
 }
 
 // find returns the place of the item that is meant. It needs the lock.
@@ -252,9 +253,13 @@ func (a *Academic) Enrol(_ context.Context, _ nexus.Caller, id nexus.CourseID, u
 func (a *Academic) Drop(_ context.Context, _ nexus.Caller, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	e := nexus.Enrollment{Course: id, User: user, Status: nexus.Dropped}
 	_, err := a.rolls[id].Drop(user)
+	if err == nil {
+		a.dropped[e] = true
+	}
 	a.rolls[id].Promote(func(nexus.UserID) bool { return true })
-	return nexus.Enrollment{Course: id, User: user, Status: nexus.Dropped}, err
+	return e, err
 }
 
 // Roster lists who has a seat, and then who waits.
@@ -300,6 +305,9 @@ func (a *Academic) Enrollment(_ context.Context, id nexus.CourseID, user nexus.U
 		return nexus.Enrollment{}, nexus.Errorf(nexus.NotFound, "no such course")
 	}
 	status, position := r.Standing(user)
+	if e := (nexus.Enrollment{Course: id, User: user, Status: nexus.Dropped}); status == "" && a.dropped[e] {
+		return e, nil
+	}
 	if status == "" {
 		return nexus.Enrollment{}, nexus.Errorf(nexus.NotFound, "no such enrolment")
 	}
