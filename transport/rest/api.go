@@ -44,6 +44,8 @@ type Deps struct {
 	Catalogue   Catalogue
 	Seats       Seats
 	Enrollments Enrollments
+	LiveClasses LiveClasses
+	Classes     Classes
 
 	Cluster Cluster
 	Limiter limit.Limiter
@@ -82,6 +84,8 @@ func New(app *fiber.App, d Deps) *API {
 	a.termRoutes()
 	a.courseRoutes()
 	a.enrollmentRoutes()
+	a.classRoutes()
+	a.attendanceRoutes()
 	a.uploads(app)
 	a.documents(app)
 	return a
