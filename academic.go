@@ -331,3 +331,43 @@ type RegisterLine struct {
 	Name  string
 	Marks map[ClassID]AttendanceStatus
 }
+
+// Timetable is what somebody has to do with courses: those in which they have a seat or which they teach, and all that belongs to them.
+type Timetable struct {
+	Terms    map[TermID]Term
+	Courses  []Course
+	Meetings []Meeting
+	Classes  []Class
+	Rooms    map[RoomID]Room
+	Teachers map[UserID]Staff // whoever teaches a meeting without being of the staff is here as well
+}
+
+// Teacher is who teaches a meeting, or a class of its own for a zero Meeting; zero for nobody.
+func (t Timetable) Teacher(c Course, m Meeting) Staff {
+	if m.Teacher != "" {
+		return t.Teachers[m.Teacher]
+	}
+	if len(c.Staff) > 0 {
+		return c.Staff[0]
+	}
+	return Staff{}
+}
+
+// Assignment is work that a course sets.
+type Assignment struct {
+	ID          AssignmentID `json:"id"`
+	Course      CourseID     `json:"courseId"`
+	Code        string       `json:"courseCode,omitempty"` // in lists over several courses
+	Title       string       `json:"title"`
+	Description string       `json:"description"`
+	DueAt       time.Time    `json:"dueAt"`
+	Points      *int         `json:"points"`
+	CreatedAt   time.Time    `json:"createdAt"`
+	Version     int64        `json:"version"`
+}
+
+// Feed is that a person's calendar may be read by who knows its address.
+type Feed struct {
+	CreatedAt time.Time  `json:"createdAt"`
+	UsedAt    *time.Time `json:"usedAt"` // last
+}
