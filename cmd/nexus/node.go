@@ -231,6 +231,7 @@ func (n *node) openTransport(context.Context) error {
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
 		Catalogue: pg.NewCourses(n.db), Seats: course.NewClient(n.cluster), Enrollments: pg.NewSeats(n.db),
 		LiveClasses: course.NewClient(n.cluster), Classes: pg.NewClasses(n.db),
+		Timetables: pg.NewCourses(n.db), Assignments: pg.NewAssignments(n.db),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
 	onSockets, err := n.onSockets(guard, limiter)

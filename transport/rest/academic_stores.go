@@ -107,3 +107,33 @@ type Classes interface {
 	// Register returns everybody's marks in all classes that were held.
 	Register(ctx context.Context, id nexus.CourseID) (nexus.Register, error)
 }
+
+// Timetables reads what somebody has to do with courses, and keeps who may read it by a secret address.
+type Timetables interface {
+	// Timetable returns the courses of terms that are not over on a day (YYYY-MM-DD), with all that belongs to them.
+	Timetable(ctx context.Context, user nexus.UserID, day string) (nexus.Timetable, error)
+	// SetFeed makes the caller's calendar readable to who knows a token, in place of any other.
+	SetFeed(ctx context.Context, by nexus.Caller, token string) error
+	// Feed says whether a person's calendar is readable. NotFound if it is not.
+	Feed(ctx context.Context, user nexus.UserID) (nexus.Feed, error)
+	// DeleteFeed ends it. A second call does nothing.
+	DeleteFeed(ctx context.Context, by nexus.Caller) error
+	// FeedOwner returns whose calendar a token opens. NotFound for none.
+	FeedOwner(ctx context.Context, token string) (nexus.UserID, error)
+}
+
+// Assignments keeps the work that courses set. Every mutation is audited.
+type Assignments interface {
+	// AssignmentsIn lists what a course sets, in order of id.
+	AssignmentsIn(ctx context.Context, id nexus.CourseID, p nexus.Page) (nexus.List[nexus.Assignment], error)
+	// AssignmentsOf lists what is due of somebody from now on, the next first; or what was due before, the last first.
+	AssignmentsOf(ctx context.Context, user nexus.UserID, past bool) ([]nexus.Assignment, error)
+	// Assignment returns one. NotFound if there is none.
+	Assignment(ctx context.Context, id nexus.AssignmentID) (nexus.Assignment, error)
+	// CreateAssignment sets work, and tells everybody who has a seat; it returns the streams of which there is news.
+	CreateAssignment(ctx context.Context, by nexus.Caller, a nexus.Assignment) (made nexus.Assignment, news []string, err error)
+	// PutAssignment changes what is set. Stale if version is neither 0 nor the present one.
+	PutAssignment(ctx context.Context, by nexus.Caller, version int64, a nexus.Assignment) (nexus.Assignment, error)
+	// DeleteAssignment takes it back. NotFound if there is none.
+	DeleteAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID) error
+}

@@ -46,6 +46,8 @@ type Deps struct {
 	Enrollments Enrollments
 	LiveClasses LiveClasses
 	Classes     Classes
+	Timetables  Timetables
+	Assignments Assignments
 
 	Cluster Cluster
 	Limiter limit.Limiter
@@ -86,6 +88,9 @@ func New(app *fiber.App, d Deps) *API {
 	a.enrollmentRoutes()
 	a.classRoutes()
 	a.attendanceRoutes()
+	a.timetableRoutes()
+	a.calendarRoutes()
+	a.assignmentRoutes()
 	a.uploads(app)
 	a.documents(app)
 	return a

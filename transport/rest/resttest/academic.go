@@ -23,6 +23,7 @@ type Academic struct {
 	rolls    map[nexus.CourseID]*course.Roll
 	dropped  map[nexus.Enrollment]bool
 	classes  classes
+	desk     desk
 }
 
 var (
