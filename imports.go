@@ -38,14 +38,12 @@ const (
 	ImportBroken      = "internal"    // our fault; the log has the cause
 )
 
-// ImportFile counts the rows of one file: what becomes of them, or would.
+// ImportFile counts what becomes of the rows of one file, or would. Rows of what the campus does not keep, such as guardians, are none of these.
 type ImportFile struct {
 	File      string `json:"file"`
-	Rows      int64  `json:"rows"`
 	Made      int64  `json:"made"`
 	Changed   int64  `json:"changed"`
 	Unchanged int64  `json:"unchanged"`
-	Ignored   int64  `json:"ignored"` // rows of a kind that the campus does not keep, such as guardians
 }
 
 // ImportFailure says why a run has failed.
