@@ -1,6 +1,9 @@
 package nexus
 
-import "time"
+import (
+	"os"
+	"time"
+)
 
 // ImportID is one run of an import, a UUIDv7.
 type ImportID string
@@ -37,6 +40,14 @@ const (
 	ImportContended   = "contended"   // the campus changed under it; send the file again
 	ImportBroken      = "internal"    // our fault; the log has the cause
 )
+
+// ImportOrder is an import that is asked for. Who takes the order closes the file.
+type ImportOrder struct {
+	Kind   ImportKind
+	DryRun bool
+	TZ     string // of terms that a bundle makes, an IANA zone
+	File   *os.File
+}
 
 // ImportFile counts what becomes of the rows of one file, or would. Rows of what the campus does not keep, such as guardians, are none of these.
 type ImportFile struct {

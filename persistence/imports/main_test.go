@@ -68,7 +68,7 @@ func file(t testing.TB, content string) *os.File {
 }
 
 // run imports a file and waits for its end.
-func (o *office) run(order imports.Order) nexus.Import {
+func (o *office) run(order nexus.ImportOrder) nexus.Import {
 	o.t.Helper()
 	run, err := o.runner.StartImport(o.t.Context(), o.by, order)
 	if err != nil {
@@ -96,7 +96,7 @@ func (o *office) wait(id nexus.ImportID) nexus.Import {
 // csv imports the lines as a file of a kind.
 func (o *office) csv(kind nexus.ImportKind, lines ...string) nexus.Import {
 	o.t.Helper()
-	return o.run(imports.Order{Kind: kind, File: file(o.t, strings.Join(lines, "\n"))})
+	return o.run(nexus.ImportOrder{Kind: kind, File: file(o.t, strings.Join(lines, "\n"))})
 }
 
 // done imports lines that are right, and wants so many made, changed and left as they were.

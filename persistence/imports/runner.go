@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,14 +20,6 @@ const (
 	attempts   = 3                // where the campus has changed under a run
 	lastWords  = 10 * time.Second // for noting how a run has ended
 )
-
-// Order is an import that is asked for. The file is the runner's from then on, and closed at the end.
-type Order struct {
-	Kind   nexus.ImportKind
-	DryRun bool
-	TZ     string // of terms that a bundle makes
-	File   *os.File
-}
 
 // Options is what a Runner works with.
 type Options struct {
@@ -94,7 +85,7 @@ func (r *Runner) sweep() {
 }
 
 // StartImport begins a run and returns at once. Conflict while another runs anywhere on the campus.
-func (r *Runner) StartImport(ctx context.Context, by nexus.Caller, o Order) (nexus.Import, error) {
+func (r *Runner) StartImport(ctx context.Context, by nexus.Caller, o nexus.ImportOrder) (nexus.Import, error) {
 	run, resumed, err := r.Store.StartImport(ctx, by, o.Kind, o.DryRun)
 	if err != nil || resumed {
 		return run, errors.Join(err, o.File.Close())
@@ -118,7 +109,7 @@ func (p *progress) of(run nexus.Import) nexus.Import {
 func (p *progress) next(step string) { p.step.Store(&step) }
 
 // carry does a run to its end.
-func (r *Runner) carry(by nexus.Caller, o Order, run nexus.Import) {
+func (r *Runner) carry(by nexus.Caller, o nexus.ImportOrder, run nexus.Import) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	began := time.Now()
@@ -132,7 +123,7 @@ func (r *Runner) carry(by nexus.Caller, o Order, run nexus.Import) {
 	run = p.of(run)
 	run.Errors = t.Errors
 	if err = errors.Join(err, o.File.Close()); err == nil && t.Errors == 0 {
-		run = o.counted(run, t)
+		run = counted(run, t)
 	}
 	err = r.end(run, t, err)
 	run.State = nexus.ImportDone
@@ -164,7 +155,7 @@ func (r *Runner) beat(ctx context.Context, lost context.CancelFunc, run nexus.Im
 	}
 }
 
-func (r *Runner) takeOver(ctx context.Context, by nexus.Caller, o Order, run nexus.Import, p *progress) (t pg.Takeover, err error) {
+func (r *Runner) takeOver(ctx context.Context, by nexus.Caller, o nexus.ImportOrder, run nexus.Import, p *progress) (t pg.Takeover, err error) {
 	for n := range attempts {
 		if n > 0 && !nexus.Pause(ctx, time.Duration(n)*time.Second) {
 			break
@@ -172,11 +163,11 @@ func (r *Runner) takeOver(ctx context.Context, by nexus.Caller, o Order, run nex
 		p.next(nexus.ImportReading)
 		p.done.Store(0)
 		read := func(ctx context.Context, s *pg.Stage) ([]nexus.ImportError, int64, error) {
-			f := reading{Order: o, stage: s, most: r.MaxBytes, progress: p}
+			f := reading{ImportOrder: o, stage: s, most: r.MaxBytes, progress: p}
 			err := f.read(ctx)
 			return f.found.kept, f.found.n, err
 		}
-		report := func(t pg.Takeover) nexus.Import { return o.counted(p.of(run), t) }
+		report := func(t pg.Takeover) nexus.Import { return counted(p.of(run), t) }
 		if t, err = r.Store.TakeOver(ctx, by, run, p.next, read, report); nexus.CodeOf(err) != nexus.Conflict {
 			break
 		}
@@ -208,7 +199,7 @@ func (r *Runner) end(run nexus.Import, t pg.Takeover, err error) error {
 }
 
 // counted fills in what has become of the rows, or would.
-func (o Order) counted(run nexus.Import, t pg.Takeover) nexus.Import {
+func counted(run nexus.Import, t pg.Takeover) nexus.Import {
 	files := map[nexus.ImportKind][]struct{ what, file string }{
 		nexus.ImportUsers: {{"users", usersFile.file}}, nexus.ImportCourses: {{"courses", coursesFile.file}}, nexus.ImportEnrollments: {{"enrollments", enrollmentsFile.file}},
 		nexus.ImportOneRoster: {{"terms", sessionsCSV}, {"users", usersCSV}, {"courses", classesCSV}, {"enrollments", enrollmentsCSV}},
@@ -224,7 +215,7 @@ func (o Order) counted(run nexus.Import, t pg.Takeover) nexus.Import {
 
 // reading is one pass over a run's file.
 type reading struct {
-	Order
+	nexus.ImportOrder
 	stage    *pg.Stage
 	most     int64
 	progress *progress

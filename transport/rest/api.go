@@ -39,6 +39,10 @@ type Deps struct {
 	Incidents    Incidents
 	SafetyOffice SafetyOffice
 
+	Importer    Importer
+	Imports     Imports
+	ImportBytes int64 // of one file at most
+
 	Cluster Cluster
 	Limiter limit.Limiter
 	Limits  Limits
@@ -49,8 +53,9 @@ type Deps struct {
 // API is the REST house. Its routes are fixed once New returns.
 type API struct {
 	Deps
-	huma huma.API
-	ops  []Operation
+	huma    huma.API
+	ops     []Operation
+	uploads chan struct{} // holds one for each upload that is being read
 }
 
 // Operation is a registered route, for documents and generated tests.
@@ -64,7 +69,7 @@ type Operation struct {
 // New registers every resource, the OpenAPI document at /openapi.json and its page at /docs.
 func New(app *fiber.App, d Deps) *API {
 	d.Limits = d.Limits.orDefault()
-	a := &API{Deps: d}
+	a := &API{Deps: d, uploads: make(chan struct{}, uploadsAtOnce)}
 	a.huma = humafiber.NewWithGroup(app, app.Group(Base), config(d.Limits))
 	a.authRoutes()
 	a.profileRoutes()
@@ -72,7 +77,8 @@ func New(app *fiber.App, d Deps) *API {
 	a.clusterRoutes()
 	a.messRoutes()
 	a.safetyRoutes()
-	a.uploads(app)
+	a.importRoutes()
+	a.pictures(app)
 	a.documents(app)
 	return a
 }
