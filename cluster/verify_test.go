@@ -84,7 +84,7 @@ func until(t *testing.T, holds func() bool) {
 }
 
 // TestRaisedFencesEndActivationsThatWriteNothing: of grains on two nodes whose fences somebody has raised in the store, newer activations live
-// soon; the others stay.
+// soon.
 func TestRaisedFencesEndActivationsThatWriteNothing(t *testing.T) {
 	ids := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
 	raised := ids[:4]
@@ -124,6 +124,8 @@ func TestRaisedFencesEndActivationsThatWriteNothing(t *testing.T) {
 	}
 	a.Recheck()
 	until(t, settled)
+	mu.Lock()
+	defer mu.Unlock()
 	for _, id := range raised {
 		if newest[id].Epoch <= before[id].Epoch+1 {
 			t.Errorf("%s: %v, before %v", id, newest[id], before[id])

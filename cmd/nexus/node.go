@@ -134,7 +134,8 @@ func (n *node) openDatabase(ctx context.Context) error {
 		return err
 	}
 	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
-		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors}))
+		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors},
+		chore{"imports", pg.NewImports(n.db).PurgeImports}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil
@@ -226,6 +227,7 @@ func (n *node) openTransport(context.Context) error {
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
+		Importer: n.openImports(guard), Imports: pg.NewImports(n.db), ImportBytes: n.cfg.imports,
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})

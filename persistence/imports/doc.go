@@ -5,5 +5,5 @@
 //
 // A file is read as it is copied, twice, once to be counted: how large it is makes no difference to the memory that it takes. Whatever is
 // wrong is found in one go, by line and column, and any fault keeps the whole file out. The run is carried on by the node that
-// took the file, which says every second that it lives.
+// took the file, which says several times a second that it lives.
 package imports

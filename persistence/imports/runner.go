@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	beatEvery  = time.Second      // a run says that its node lives, and how far it has come
-	silence    = 20 * time.Second // after which it is taken for lost: many beats may be late
-	sweepEvery = 10 * time.Second // each node looks for lost runs: within a minute one does
+	beatEvery  = time.Second / 5  // a run says that its node lives, and how far it has come
+	silence    = 15 * time.Second // after which it is taken for lost: many beats may be late
+	sweepEvery = 5 * time.Second  // each node looks for lost runs: within a minute one does
 	attempts   = 3                // where the campus has changed under a run
 	lastWords  = 10 * time.Second // for noting how a run has ended
 )
