@@ -2,6 +2,7 @@ package imports
 
 import (
 	"archive/zip"
+	"compress/flate"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -64,16 +65,7 @@ func (f *reading) bundle(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{b.manifest, b.orgs, b.sessions, b.courses, b.classes, b.users, b.enrollments} {
-		err := step(ctx)
-		if errors.Is(err, errTooLarge) {
-			f.found.add(nexus.ImportError{File: f.zip(), Detail: fmt.Sprintf("the bundle unpacks to more than %d bytes", b.left.most)})
-			return nil
-		}
-		if broken := zipDetail(err); broken != "" {
-			f.found.add(nexus.ImportError{File: f.zip(), Detail: broken})
-			return nil
-		}
-		if err != nil {
+		if err := step(ctx); err != nil || b.left.spoilt != "" {
 			return err
 		}
 	}
@@ -85,13 +77,11 @@ func (f *reading) zip() string { return "bundle.zip" }
 
 // zipDetail says what is wrong with a zip; "" if that is not what err is about.
 func zipDetail(err error) string {
-	switch {
-	case errors.Is(err, zip.ErrFormat):
-		return "is no zip file"
+	switch corrupt := flate.CorruptInputError(0); {
 	case errors.Is(err, zip.ErrAlgorithm):
 		return "is packed in a way that is not taken: use Deflate, without a password"
-	case errors.Is(err, zip.ErrChecksum), errors.Is(err, io.ErrUnexpectedEOF):
-		return "is damaged"
+	case errors.Is(err, zip.ErrFormat), errors.Is(err, zip.ErrChecksum), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &corrupt):
+		return "is no zip file, or is damaged"
 	default:
 		return ""
 	}
@@ -155,11 +145,11 @@ func (b *opened) countRows() error {
 			total += n
 			return err
 		})
-		if errors.Is(err, errTooLarge) || zipDetail(err) != "" {
-			break // which the reading will find, and note
-		}
 		if err != nil {
 			return err
+		}
+		if b.left.spoilt != "" {
+			return errNoTable
 		}
 	}
 	b.left.left = b.left.most
@@ -167,32 +157,48 @@ func (b *opened) countRows() error {
 	return nil
 }
 
-// errTooLarge ends the reading of a bundle that unpacks to too much.
-var errTooLarge = errors.New("unpacks to too much")
+// allowance is how much may still be unpacked, whatever the bundle says of its sizes, and why no more is.
+type allowance struct {
+	most, left int64
+	spoilt     string
+}
 
-// allowance is how much may still be unpacked, whatever the bundle says of its sizes.
-type allowance struct{ most, left int64 }
-
-type allowed struct {
+// unpacked is a file of a bundle. What cannot be unpacked ends it, for its rows may be on their way into the database.
+type unpacked struct {
 	io.Reader
 	*allowance
 }
 
 // Read implements io.Reader.
-func (a allowed) Read(p []byte) (int, error) {
-	n, err := a.Reader.Read(p)
-	if a.left -= int64(n); a.left < 0 {
-		return 0, errTooLarge
+func (u unpacked) Read(p []byte) (int, error) {
+	if u.spoilt != "" {
+		return 0, io.EOF
+	}
+	n, err := u.Reader.Read(p)
+	if u.left -= int64(n); u.left < 0 {
+		u.spoilt = fmt.Sprintf("the bundle unpacks to more than %d bytes", u.most)
+	} else if err != nil {
+		u.spoilt = zipDetail(err)
+	}
+	if u.spoilt != "" {
+		return 0, io.EOF
 	}
 	return n, err
 }
 
+// with reads a file of the bundle, and notes it if that cannot be done to its end.
 func (b *opened) with(name string, do func(io.Reader) error) error {
 	r, err := b.files[name].Open()
 	if err != nil {
-		return err
+		b.left.spoilt = zipDetail(err)
+	} else {
+		err = errors.Join(do(unpacked{r, b.left}), r.Close())
 	}
-	return errors.Join(do(allowed{r, b.left}), r.Close())
+	if b.left.spoilt != "" {
+		b.found.add(nexus.ImportError{File: b.zip(), Detail: b.left.spoilt})
+		return nil
+	}
+	return err
 }
 
 // each reads a file whose rows are not staged.

@@ -41,20 +41,20 @@ func TestRecords(t *testing.T) {
 		lines   []int64
 		wrong   int
 	}{
-		"":                      {nil, nil, 0},
-		"\n\r\n\n":              {nil, nil, 0},
-		"a":                     {[][]string{{"a"}}, []int64{1}, 0},
-		"a,b\r\nc,\n":           {[][]string{{"a", "b"}, {"c", ""}}, []int64{1, 2}, 0},
-		",\n\n,":                {[][]string{{"", ""}, {"", ""}}, []int64{1, 3}, 0},
+		"":                        {nil, nil, 0},
+		"\n\r\n\n":                {nil, nil, 0},
+		"a":                       {[][]string{{"a"}}, []int64{1}, 0},
+		"a,b\r\nc,\n":             {[][]string{{"a", "b"}, {"c", ""}}, []int64{1, 2}, 0},
+		",\n\n,":                  {[][]string{{"", ""}, {"", ""}}, []int64{1, 3}, 0},
 		"\"a,\"\"b\"\"\nc\",d\ne": {[][]string{{"a,\"b\"\nc", "d"}, {"e"}}, []int64{1, 3}, 0},
-		"\"a\"\r\n\"b\"":        {[][]string{{"a"}, {"b"}}, []int64{1, 2}, 0},
-		"\"a\r\"\nb":            {[][]string{{"a\r"}, {"b"}}, []int64{1, 2}, 0},
-		"a\rb\n":                {[][]string{{"a\rb"}}, []int64{1}, 0},
-		"a\"b\nc\n":             {[][]string{{"c"}}, []int64{2}, 1},
-		"\"a\"b,c\nd\n":         {[][]string{{"d"}}, []int64{2}, 1},
-		"\"a\"\rb\nd\n":         {[][]string{{"d"}}, []int64{2}, 1},
-		"a\n\"b\nc\nd":          {[][]string{{"a"}}, []int64{1}, 1},
-		"\"\"\nx":               {[][]string{{"x"}}, []int64{2}, 0},
+		"\"a\"\r\n\"b\"":          {[][]string{{"a"}, {"b"}}, []int64{1, 2}, 0},
+		"\"a\r\"\nb":              {[][]string{{"a\r"}, {"b"}}, []int64{1, 2}, 0},
+		"a\rb\n":                  {[][]string{{"a\rb"}}, []int64{1}, 0},
+		"a\"b\nc\n":               {[][]string{{"c"}}, []int64{2}, 1},
+		"\"a\"b,c\nd\n":           {[][]string{{"d"}}, []int64{2}, 1},
+		"\"a\"\rb\nd\n":           {[][]string{{"d"}}, []int64{2}, 1},
+		"a\n\"b\nc\nd":            {[][]string{{"a"}}, []int64{1}, 1},
+		"\"\"\nx":                 {[][]string{{"x"}}, []int64{2}, 0},
 	} {
 		for name, r := range map[string]io.Reader{"whole": strings.NewReader(text), "byte by byte": iotest.OneByteReader(strings.NewReader(text))} {
 			records, lines, wrong := scanned(t, r)

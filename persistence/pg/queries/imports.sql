@@ -437,7 +437,7 @@ from (
     select s.line, s.course_id, s.user_ref, row_number() over (partition by s.course_id order by s.line) as n
     from staged_enrollment s left join enrollment e on e.course_id = s.course_id and e.user_id = s.user_id
     where s.role = 'STUDENT' and s.status = 'ENROLLED' and e.status is distinct from 'ENROLLED'
-      and s.course_id is not null and s.user_id is not null
+      and not exists (select from import_fault f where f.file = @file::text and f.line = s.line)
 ) w
 left join course c on c.id = w.course_id
 left join staged_course p on p.id = w.course_id
