@@ -279,7 +279,7 @@ func (b *opened) manifest(context.Context) error {
 			said[name] = value
 		}
 	})
-	if v := said["oneroster.version"]; err == nil && v != "1.1" {
+	if v := said["oneroster.version"]; err == nil && b.left.spoilt == "" && v != "1.1" {
 		b.found.add(nexus.ImportError{File: manifestCSV, Field: "value", Value: v, Detail: "oneroster.version is not 1.1"})
 	}
 	return err
