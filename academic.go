@@ -1,17 +1,9 @@
 package nexus
 
 import (
+	"cmp"
 	"slices"
 	"time"
-)
-
-// More ids, UUIDv7 as the others.
-type (
-	CourseID     string // one course of one term
-	RoomID       string // a room in which courses meet
-	MeetingID    string // when and where a course meets each week
-	ClassID      string // one class of a course, the contract's session
-	AssignmentID string // work that a course sets
 )
 
 // TermID is a term's name in short, such as "2026-autumn". The office chooses it.
@@ -96,6 +88,35 @@ type CourseChange struct {
 	Prerequisites    *[]string `json:"prerequisites,omitempty"`
 }
 
+// Of returns the course with the change made.
+func (x CourseChange) Of(c Course) Course {
+	set(&c.Code, x.Code)
+	set(&c.Title, x.Title)
+	set(&c.Credits, x.Credits)
+	set(&c.Capacity, x.Capacity)
+	set(&c.WaitlistCapacity, x.WaitlistCapacity)
+	set(&c.MinAttendancePct, x.MinAttendancePct)
+	set(&c.Prerequisites, x.Prerequisites)
+	return c
+}
+
+// Seats reports whether the change is one of the numbers of seats.
+func (x CourseChange) Seats() bool { return x.Capacity != nil || x.WaitlistCapacity != nil }
+
+func set[T any](field, to *T) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+// CourseFilter says which courses are meant. Empty fields let all pass.
+type CourseFilter struct {
+	Term    TermID
+	Query   string // part of the code or the title, whatever the case
+	Teacher UserID // who is of the staff
+	Student UserID // who is enrolled
+}
+
 // Meeting is when and where a course meets each week.
 type Meeting struct {
 	ID       MeetingID `json:"id"`
@@ -123,6 +144,18 @@ func (m Meeting) At(day string, zone *time.Location) (starts, ends time.Time, er
 	return starts, ends, nil
 }
 
+// Days returns the first and the last day on which the meeting may be held.
+func (m Meeting) Days(t Term) (first, last string) {
+	return cmp.Or(m.FromDay, t.StartsOn), cmp.Or(m.UntilDay, t.EndsOn)
+}
+
+// Overlaps reports whether two meetings of one term are ever held at the same time.
+func (m Meeting) Overlaps(o Meeting, t Term) bool {
+	first, last := m.Days(t)
+	otherFirst, otherLast := o.Days(t)
+	return m.Weekday == o.Weekday && m.Starts < o.Ends && o.Starts < m.Ends && first <= otherLast && otherFirst <= last
+}
+
 // EnrollmentStatus is how a student stands to a course.
 type EnrollmentStatus string
 
@@ -138,6 +171,15 @@ const (
 type Enrollment struct {
 	Course   CourseID         `json:"courseId"`
 	User     UserID           `json:"userId"`
+	Status   EnrollmentStatus `json:"status"`
+	Position int              `json:"position,omitempty"` // in the waitlist, from 1
+}
+
+// RosterEntry is how one student stands to a course, as its staff sees it.
+type RosterEntry struct {
+	User     UserID           `json:"userId"`
+	Name     string           `json:"name"`
+	RegNo    string           `json:"regNo"`
 	Status   EnrollmentStatus `json:"status"`
 	Position int              `json:"position,omitempty"` // in the waitlist, from 1
 }

@@ -26,6 +26,12 @@ type (
 	HallID     string // a mess hall
 	MenuID     string // one meal of one hall on one day
 	DishID     string // a dish of the catalogue
+
+	CourseID     string // one course of one term
+	RoomID       string // a room in which courses meet
+	MeetingID    string // when and where a course meets each week
+	ClassID      string // one class of a course, the contract's session
+	AssignmentID string // work that a course sets
 )
 
 // NewID returns a fresh UUIDv7: unique, and ordered by its time of creation.

@@ -42,6 +42,7 @@ create table course (
     capacity           integer not null check (capacity between 0 and 10000),
     waitlist_capacity  integer not null default 0 check (waitlist_capacity between 0 and 10000),
     min_attendance_pct smallint not null default 75 check (min_attendance_pct between 0 and 100),
+    last_place         bigint not null default 0 check (last_place >= 0), -- in the waitlist, ever given out
     version            bigint not null default 1 check (version > 0)
 );
 create unique index course_term_id_code_key on course (term_id, lower(code));
@@ -233,3 +234,21 @@ create table notification (
     unique (user_id, seq),
     unique (user_id, dedupe_key)
 );
+
+-- A course as others see it. Who teaches it is JSON, as clients see it.
+create view course_view as
+select c.id, c.term_id, c.code, c.title, c.credits::float8 as credits, c.capacity, c.waitlist_capacity, c.min_attendance_pct, c.version,
+       (select count(*) from enrollment e where e.course_id = c.id and e.status = 'ENROLLED')::integer as enrolled,
+       (select count(*) from enrollment e where e.course_id = c.id and e.status = 'WAITLISTED')::integer as waitlisted,
+       array(select p.code from course_prerequisite p where p.course_id = c.id order by p.code)::text[] as prerequisites,
+       coalesce((select json_agg(json_build_object('userId', s.user_id, 'kind', s.kind, 'name', p.full_name, 'email', u.email, 'avatarUrl', p.avatar_url)
+                                 order by s.kind desc, s.position, s.user_id)
+                 from course_staff s join app_user u on u.id = s.user_id join profile p on p.user_id = s.user_id
+                 where s.course_id = c.id), '[]')::json as staff
+from course c;
+
+-- A meeting with whoever is to teach it.
+create view meeting_view as
+select m.*, coalesce(m.teacher, (select s.user_id from course_staff s where s.course_id = m.course_id
+                                 order by s.kind desc, s.position, s.user_id limit 1)) as taught_by
+from course_meeting m;

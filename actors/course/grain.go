@@ -41,7 +41,13 @@ func (g *Grain) Load(ctx context.Context, c *grain.Context, _ nexus.Snapshot) er
 
 // Receive implements grain.Grain.
 func (g *Grain) Receive(c *grain.Context, msg any) {
-	switch msg.(type) {
+	switch m := msg.(type) {
+	case *Enrol:
+		g.seats.ask(c, m.GetBy(), m.GetUser(), false)
+	case *Drop:
+		g.seats.ask(c, m.GetBy(), m.GetUser(), true)
+	case *Change:
+		g.seats.change(c, m)
 	default:
 		c.Log.Error("unknown message", "type", fmt.Sprintf("%T", msg))
 		c.Fail(nexus.Errorf(nexus.Internal, "course does not know %T", msg))
@@ -53,6 +59,6 @@ func (g *Grain) Busy() bool { return g.classes.busy() }
 
 // Stop implements grain.Grain. Who was not answered yet asks the next activation.
 func (g *Grain) Stop(_ context.Context, c *grain.Context) {
-	g.seats.stop(c)
+	g.seats.stop()
 	g.classes.stop(c)
 }

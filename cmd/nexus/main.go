@@ -22,6 +22,7 @@ type cli struct {
 	Simulate simulateCmd `cmd:"" help:"Play a day of the campus, or a file of counts, against a running server."`
 	Cluster  clusterCmd  `cmd:"" help:"See the nodes of a running campus."`
 	Audit    auditCmd    `cmd:"" help:"Check that nothing was rewritten."`
+	Forecast forecastCmd `cmd:"" help:"Say how good the forecasts of crowds are."`
 	User     userCmd     `cmd:"" help:"Manage accounts from the command line."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

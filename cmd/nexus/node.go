@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"nexus/actors/course"
 	"nexus/actors/grain"
 	"nexus/actors/incident"
 	"nexus/actors/mess"
@@ -168,7 +169,7 @@ func (n *node) openCluster(context.Context) (err error) {
 	}
 	n.cluster, err = cluster.Start(cluster.Config{
 		Carrier: carrier,
-		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with)},
+		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with), course.Kind(pg.NewSeats(n.db), nil)},
 		Store:   pg.NewGrains(n.db),
 		Keep: []cluster.Keep{{Kind: mess.KindName, IDs: func(ctx context.Context) ([]string, error) {
 			list, err := halls.Halls(ctx)
@@ -228,7 +229,8 @@ func (n *node) openTransport(context.Context) error {
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
 		Importer: n.openImports(guard), Imports: pg.NewImports(n.db), ImportBytes: n.cfg.imports,
-		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender),
+		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
+		Catalogue: pg.NewCourses(n.db), Seats: course.NewClient(n.cluster), Enrollments: pg.NewSeats(n.db),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
 	onSockets, err := n.onSockets(guard, limiter)

@@ -106,6 +106,20 @@ var ours = []string{
 	"sos_incident_one_open_idx", "sos_incident_state_check", "sos_location_incident_id_fkey", "sos_message_incident_id_fkey", "sos_message_sender_fkey",
 	"sos_press_incident_id_fkey", "sos_press_seq_check", "sos_press_user_id_fkey", "sos_responder_incident_id_fkey", "sos_responder_state_check",
 	"sos_responder_user_id_fkey",
+
+	"assignment_created_by_fkey", "assignment_version_check", "attendance_device_check", "attendance_event_actor_fkey",
+	"attendance_event_outcome_check", "attendance_event_session_id_fkey", "attendance_event_user_id_fkey", "attendance_marked_by_fkey",
+	"attendance_method_check", "attendance_session_id_course_id_fkey", "calendar_feed_token_hash_check", "calendar_feed_token_hash_key",
+	"calendar_feed_user_id_fkey", "class_session_id_course_id_key", "class_session_opened_by_fkey", "class_session_secret_check",
+	"class_session_secret_check1", "class_session_status_check", "class_session_version_check", "course_meeting_course_id_fkey",
+	"course_prerequisite_course_id_fkey", "course_seat_course_id_fkey", "course_seat_seat_no_check", "course_staff_course_id_fkey",
+	"course_version_check", "course_last_place_check", "enrollment_course_id_place_key", "enrollment_course_id_seat_no_fkey", "enrollment_course_id_seat_no_key",
+	"enrollment_place_check", "enrollment_place_check1", "enrollment_seat_no_check", "enrollment_status_check", "notification_body_check",
+	"notification_dedupe_key_check", "notification_kind_check", "notification_priority_check", "notification_seq_check",
+	"notification_title_check", "notification_user_id_dedupe_key_key", "notification_user_id_seq_key", "outbox_cursor_seq_check",
+	"outbox_cursor_stream_fkey", "outbox_line_event_check", "outbox_line_seq_check", "outbox_line_stream_fkey",
+	"outbox_stream_last_seq_check", "outbox_stream_stream_check", "outbox_stream_user_id_fkey", "room_version_check",
+	"term_holiday_term_id_fkey", "term_version_check",
 }
 
 // Every constraint of the schema has a name for the client or a reason to have none, and no name

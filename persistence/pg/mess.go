@@ -101,13 +101,8 @@ func checkHall(h nexus.Hall) error {
 		return nexus.InvalidField("capacity", "is out of range")
 	case h.DwellMin < 1 || h.DwellMin > most:
 		return nexus.InvalidField("dwellMin", "is out of range")
-	case h.TZ == "" || h.TZ == "Local": // which LoadLocation takes, and means something else by
-		return nexus.InvalidField("tz", "is no IANA zone")
 	}
-	if _, err := time.LoadLocation(h.TZ); err != nil {
-		return nexus.InvalidField("tz", "is no IANA zone")
-	}
-	return nil
+	return zone("tz", h.TZ)
 }
 
 // History returns means over steps of whole minutes, the first of which starts at from; steps without

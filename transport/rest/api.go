@@ -43,6 +43,12 @@ type Deps struct {
 	Imports     Imports
 	ImportBytes int64 // of one file at most
 
+	Notices Notices
+
+	Catalogue   Catalogue
+	Seats       Seats
+	Enrollments Enrollments
+
 	Cluster Cluster
 	Limiter limit.Limiter
 	Limits  Limits
@@ -78,6 +84,10 @@ func New(app *fiber.App, d Deps) *API {
 	a.messRoutes()
 	a.safetyRoutes()
 	a.importRoutes()
+	a.noticeRoutes()
+	a.termRoutes()
+	a.courseRoutes()
+	a.enrollmentRoutes()
 	a.pictures(app)
 	a.documents(app)
 	return a

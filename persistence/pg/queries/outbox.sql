@@ -22,3 +22,15 @@ select exists (select from notification where user_id = @user_id and dedupe_key 
 -- name: AddNotice :exec
 insert into notification (id, user_id, seq, kind, priority, title, body, data, dedupe_key, created_at)
 values (@id, @user_id, @seq, @kind, @priority, @title, @body, @data, nullif(@dedupe_key::text, ''), @created_at);
+
+-- name: Notices :many
+-- What a person was told after a seq, in order.
+select * from notification
+where user_id = @user_id and seq > @after and (not @unread::boolean or read_at is null)
+order by seq limit @max_rows;
+
+-- name: ReadNotice :one
+update notification set read_at = coalesce(read_at, now()) where user_id = @user_id and id = @id returning *;
+
+-- name: ReadNotices :execrows
+update notification set read_at = now() where user_id = @user_id and seq <= @upto and read_at is null;

@@ -175,6 +175,7 @@ type Course struct {
 	Capacity         int32
 	WaitlistCapacity int32
 	MinAttendancePct int16
+	LastPlace        int64
 	Version          int64
 }
 
@@ -207,6 +208,22 @@ type CourseStaff struct {
 	UserID   string
 	Kind     string
 	Position int16
+}
+
+type CourseView struct {
+	ID               string
+	TermID           string
+	Code             string
+	Title            string
+	Credits          float64
+	Capacity         int32
+	WaitlistCapacity int32
+	MinAttendancePct int16
+	Version          int64
+	Enrolled         int32
+	Waitlisted       int32
+	Prerequisites    []string
+	Staff            []byte
 }
 
 type CrowdEvent struct {
@@ -338,6 +355,21 @@ type ImportRun struct {
 	CreatedAt time.Time
 	BeatAt    time.Time
 	EndedAt   *time.Time
+}
+
+type MeetingView struct {
+	ID       string
+	CourseID string
+	Weekday  int16
+	Starts   pgtype.Time
+	Ends     pgtype.Time
+	FromDay  pgtype.Date
+	UntilDay pgtype.Date
+	RoomID   *string
+	Teacher  *string
+	Kind     string
+	Notes    string
+	TaughtBy *string
 }
 
 type MessHall struct {

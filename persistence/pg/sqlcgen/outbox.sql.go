@@ -122,3 +122,89 @@ func (q *Queries) NoticeTold(ctx context.Context, userID string, dedupeKey strin
 	err := row.Scan(&exists)
 	return exists, err
 }
+
+const notices = `-- name: Notices :many
+select id, user_id, seq, kind, priority, title, body, data, dedupe_key, created_at, read_at from notification
+where user_id = $1 and seq > $2 and (not $3::boolean or read_at is null)
+order by seq limit $4
+`
+
+type NoticesParams struct {
+	UserID  string
+	After   int64
+	Unread  bool
+	MaxRows int32
+}
+
+// What a person was told after a seq, in order.
+func (q *Queries) Notices(ctx context.Context, arg NoticesParams) ([]Notification, error) {
+	rows, err := q.db.Query(ctx, notices,
+		arg.UserID,
+		arg.After,
+		arg.Unread,
+		arg.MaxRows,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Notification
+	for rows.Next() {
+		var i Notification
+		if err := rows.Scan(
+			&i.ID,
+			&i.UserID,
+			&i.Seq,
+			&i.Kind,
+			&i.Priority,
+			&i.Title,
+			&i.Body,
+			&i.Data,
+			&i.DedupeKey,
+			&i.CreatedAt,
+			&i.ReadAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const readNotice = `-- name: ReadNotice :one
+update notification set read_at = coalesce(read_at, now()) where user_id = $1 and id = $2 returning id, user_id, seq, kind, priority, title, body, data, dedupe_key, created_at, read_at
+`
+
+func (q *Queries) ReadNotice(ctx context.Context, userID string, iD string) (Notification, error) {
+	row := q.db.QueryRow(ctx, readNotice, userID, iD)
+	var i Notification
+	err := row.Scan(
+		&i.ID,
+		&i.UserID,
+		&i.Seq,
+		&i.Kind,
+		&i.Priority,
+		&i.Title,
+		&i.Body,
+		&i.Data,
+		&i.DedupeKey,
+		&i.CreatedAt,
+		&i.ReadAt,
+	)
+	return i, err
+}
+
+const readNotices = `-- name: ReadNotices :execrows
+update notification set read_at = now() where user_id = $1 and seq <= $2 and read_at is null
+`
+
+func (q *Queries) ReadNotices(ctx context.Context, userID string, upto int64) (int64, error) {
+	result, err := q.db.Exec(ctx, readNotices, userID, upto)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}

@@ -34,16 +34,18 @@ var CheapHash = &argon2id.Params{Memory: 8, Iterations: 1, Parallelism: 1, SaltL
 // @example.edu.
 type House struct {
 	*Memory
-	Mess    *Mess
-	Safety  *Safety
-	Imports *Imports
-	Auth    *auth.Service
-	API     *rest.API
-	Server  *transport.Server
-	People  map[nexus.Role]nexus.User
-	Log     *Journal
-	Sockets *Sockets
-	t       testing.TB
+	Mess     *Mess
+	Safety   *Safety
+	Notices  *Notices
+	Academic *Academic
+	Imports  *Imports
+	Auth     *auth.Service
+	API      *rest.API
+	Server   *transport.Server
+	People   map[nexus.Role]nexus.User
+	Log      *Journal
+	Sockets  *Sockets
+	t        testing.TB
 }
 
 // Journal is a log to look into. It is safe for concurrent use.
@@ -100,7 +102,7 @@ var Unlimited = limit.Rule{Rate: 1e6, Burst: 1_000_000}
 // New returns a house whose limits nobody reaches, changed by the functions.
 func New(t testing.TB, change ...func(*Config)) *House {
 	t.Helper()
-	h := &House{Memory: NewMemory(), Mess: NewMess(), Safety: NewSafety(), Imports: NewImports(), Log: &Journal{}, Sockets: &Sockets{}, People: map[nexus.Role]nexus.User{}, t: t}
+	h := &House{Memory: NewMemory(), Mess: NewMess(), Safety: NewSafety(), Notices: &Notices{}, Academic: NewAcademic(), Imports: NewImports(), Log: &Journal{}, Sockets: &Sockets{}, People: map[nexus.Role]nexus.User{}, t: t}
 	log := slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	c := Config{Limits: rest.Limits{Stranger: Unlimited, User: Unlimited, Device: Unlimited, SOS: Unlimited, Incident: Unlimited, Import: Unlimited}}
 	c.Server = transport.Options{
@@ -128,7 +130,7 @@ func New(t testing.TB, change ...func(*Config)) *House {
 	h.Server = transport.New(c.Server)
 	h.API = rest.New(h.Server.App(), rest.Deps{
 		Auth: h.Auth, Profiles: h, Office: h, Audit: h, Halls: h.Mess, Menus: h.Mess, LiveHalls: h.Mess, Publisher: h.Mess,
-		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety, Cluster: h.Safety,
+		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety, Notices: h.Notices, Cluster: h.Safety, Catalogue: h.Academic, Seats: h.Academic, Enrollments: h.Academic,
 		Importer: h.Imports, Imports: h.Imports, ImportBytes: ImportBytes,
 		Limiter: c.Server.Limiter, Limits: c.Limits, Log: log, Secure: c.Secure,
 	})

@@ -1,0 +1,333 @@
+package pg_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"nexus"
+	"nexus/actors/course"
+	"nexus/persistence/pg"
+	"nexus/persistence/pg/pgfix"
+)
+
+// hall of learning: a course with its grain's fence.
+type lecture struct {
+	*testing.T
+	db    *pg.DB
+	seats *pg.Seats
+	id    nexus.CourseID
+	fence nexus.Fence
+	roll  course.Roll
+}
+
+func newLecture(t *testing.T, db *pg.DB, code string, capacity, waitlist int) *lecture {
+	t.Helper()
+	l := &lecture{T: t, db: db, seats: pg.NewSeats(db), id: pgfix.Course(t, db, "T1", code, capacity, waitlist, "")}
+	l.claim()
+	return l
+}
+
+// claim begins a new activation.
+func (l *lecture) claim() {
+	l.Helper()
+	var err error
+	l.fence, _, err = pg.NewGrains(l.db).Claim(l.Context(), course.KindName, string(l.id))
+	ok(l.T, err)
+	l.roll, err = l.seats.Roll(l.Context(), l.fence)
+	ok(l.T, err)
+}
+
+// settle decides requests and moves the roll.
+func (l *lecture) settle(requests ...course.Request) []course.Settled {
+	l.Helper()
+	roll, answers, _, err := l.seats.Settle(l.Context(), l.fence, l.roll, requests)
+	ok(l.T, err)
+	l.roll = roll
+	if read, err := l.seats.Roll(l.Context(), l.fence); err != nil || fmt.Sprint(read) != fmt.Sprint(roll) {
+		l.Fatalf("the rows say %+v (%v), the roll %+v", read, err, roll)
+	}
+	return answers
+}
+
+func enrol(u nexus.UserID) course.Request {
+	return course.Request{By: nexus.Caller{User: u}, User: u}
+}
+
+func drop(u nexus.UserID) course.Request {
+	return course.Request{By: nexus.Caller{User: u}, User: u, Drop: true}
+}
+
+func told(t *testing.T, db *pg.DB, u nexus.UserID) []nexus.Notice {
+	t.Helper()
+	list, err := pg.NewNotices(db).Notices(t.Context(), u, false, nexus.Page{})
+	ok(t, err)
+	return list.Items
+}
+
+// TestWhoIsNextHasTheSeatAndIsToldOnce.
+func TestWhoIsNextHasTheSeatAndIsToldOnce(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 2, 2)
+	u := pgfix.Users(t, db, "s", nexus.Student, 5)
+	got := l.settle(enrol(u[0]), enrol(u[1]), enrol(u[2]), enrol(u[3]), enrol(u[4]), enrol(u[2]))
+	for i, want := range []string{"ENROLLED 0", "ENROLLED 0", "WAITLISTED 1", "WAITLISTED 2", " 0", "WAITLISTED 1"} {
+		if e := got[i].Enrollment; fmt.Sprintf("%s %d", e.Status, e.Position) != want {
+			t.Errorf("%d: %+v %v, want %s", i, e, got[i].Err, want)
+		}
+	}
+	code(t, got[4].Err, nexus.Conflict)
+	got = l.settle(drop(u[0]), drop(u[0]), enrol(u[0]))
+	if got[0].Err != nil || got[0].Enrollment.Status != nexus.Dropped {
+		t.Errorf("%+v", got[0])
+	}
+	code(t, got[1].Err, nexus.NotFound)
+	if e := got[2].Enrollment; e.Status != nexus.Waitlisted || e.Position != 2 { // behind u3, not before
+		t.Errorf("back again: %+v", e)
+	}
+	if n := told(t, db, u[2]); len(n) != 1 || n[0].Kind != "seat.promoted" || !strings.Contains(n[0].Title, "CS1") {
+		t.Errorf("the promoted was told %+v", n)
+	}
+	if n := told(t, db, u[3]); len(n) != 0 {
+		t.Errorf("who still waits was told %+v", n)
+	}
+	list, err := l.seats.Roster(t.Context(), l.id, "", nexus.Page{})
+	if err != nil || len(list.Items) != 4 {
+		t.Fatalf("%+v %v", list, err)
+	}
+	e, err := l.seats.Enrollment(t.Context(), l.id, u[0])
+	if err != nil || e.Position != 2 {
+		t.Errorf("%+v %v", e, err)
+	}
+	if mine, err := l.seats.Enrollments(t.Context(), u[2]); err != nil || len(mine) != 1 || mine[0].Status != nexus.Enrolled {
+		t.Errorf("%+v %v", mine, err)
+	}
+}
+
+func TestWhoIsSuspendedIsPassedOverAndKeepsThePlace(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 1, 5)
+	u := pgfix.Users(t, db, "s", nexus.Student, 4)
+	l.settle(enrol(u[0]), enrol(u[1]), enrol(u[2]), enrol(u[3]))
+	set := func(status string) {
+		_, err := db.Pool().Exec(t.Context(), `update app_user set status = $1 where id = $2`, status, string(u[1]))
+		ok(t, err)
+	}
+	set("suspended")
+	l.settle(drop(u[0]))
+	if status, _ := l.roll.Standing(u[2]); status != nexus.Enrolled {
+		t.Fatalf("%+v", l.roll)
+	}
+	set("active")
+	l.settle(drop(u[2]))
+	if status, _ := l.roll.Standing(u[1]); status != nexus.Enrolled {
+		t.Errorf("back again: %+v", l.roll)
+	}
+}
+
+func TestWhoMayNotEnrol(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	u := pgfix.Users(t, db, "s", nexus.Student, 3)
+	teacher := pgfix.Users(t, db, "f", nexus.Faculty, 1)[0]
+	a, b := newLecture(t, db, "CS1", 5, 5), newLecture(t, db, "CS2", 5, 5)
+	run := func(sql string, args ...any) {
+		t.Helper()
+		_, err := db.Pool().Exec(t.Context(), sql, args...)
+		ok(t, err)
+	}
+	for _, m := range []struct {
+		id           nexus.CourseID
+		starts, ends string
+	}{{a.id, "09:00", "10:30"}, {b.id, "10:00", "11:00"}} {
+		run(`insert into course_meeting (id, course_id, weekday, starts, ends) values ($1, $2, 2, $3::text::time, $4::text::time)`, nexus.NewID(), string(m.id), m.starts, m.ends)
+	}
+	run(`insert into course_prerequisite values ($1, 'cs0')`, string(a.id))
+	done := newLecture(t, db, "CS0", 5, 5)
+	run(`insert into enrollment (course_id, user_id, status) values ($1, $2, 'COMPLETED')`, string(done.id), string(u[0]))
+
+	refused := func(l *lecture, who nexus.UserID, words string) {
+		t.Helper()
+		err := l.settle(enrol(who))[0].Err
+		if nexus.CodeOf(err) != nexus.Conflict || !strings.Contains(err.Error(), words) {
+			t.Errorf("%v, want %q", err, words)
+		}
+	}
+	refused(a, u[1], "cs0 must be completed")
+	refused(b, teacher, "no active student")
+	refused(done, u[0], "completed already")
+	if got := a.settle(enrol(u[0]))[0]; got.Err != nil {
+		t.Fatal(got.Err)
+	}
+	refused(b, u[0], "clashes with CS1 on Tuesday from 09:00 to 10:30")
+	if got := b.settle(enrol(u[1]))[0]; got.Err != nil {
+		t.Fatal(got.Err)
+	}
+	// Also of a course that one waits for, and not on days that do not meet.
+	run(`update course_meeting set until_day = '2026-10-01' where course_id = $1`, string(a.id))
+	run(`update course_meeting set from_day = '2026-10-02' where course_id = $1`, string(b.id))
+	if got := b.settle(enrol(u[0]))[0]; got.Err != nil {
+		t.Fatal(got.Err)
+	}
+	run(`update term set ends_on = '2026-09-02'`)
+	b.claim()
+	refused(b, u[2], "term of this course is over")
+}
+
+// TestNoStudentIsInTwoPlacesAtOneTime: two courses that meet at one time take the same students at once.
+func TestNoStudentIsInTwoPlacesAtOneTime(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	u := pgfix.Users(t, db, "s", nexus.Student, 40)
+	courses := []*lecture{newLecture(t, db, "CS1", 50, 0), newLecture(t, db, "CS2", 50, 0)}
+	for _, l := range courses {
+		_, err := db.Pool().Exec(t.Context(), `insert into course_meeting (id, course_id, weekday, starts, ends) values ($1, $2, 1, '09:00', '10:00')`, nexus.NewID(), string(l.id))
+		ok(t, err)
+	}
+	for _, err := range race(2, func(i int) error {
+		for n := range len(u) / 10 {
+			var batch []course.Request
+			for j := range 10 {
+				batch = append(batch, enrol(u[n*10+(j*7+i*3)%10]))
+			}
+			roll, _, _, err := courses[i].seats.Settle(t.Context(), courses[i].fence, courses[i].roll, batch)
+			if err != nil {
+				return err
+			}
+			courses[i].roll = roll
+		}
+		return nil
+	}) {
+		ok(t, err)
+	}
+	for _, who := range u {
+		one, _ := courses[0].roll.Standing(who)
+		two, _ := courses[1].roll.Standing(who)
+		if (one == "") == (two == "") {
+			t.Errorf("%s: %q and %q", who, one, two)
+		}
+	}
+}
+
+func TestSeatsAreFencedAndTheRowsAreASecondLock(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 1, 1)
+	u := pgfix.Users(t, db, "s", nexus.Student, 3)
+	old, oldRoll := l.fence, l.roll
+	l.claim()
+	l.settle(enrol(u[0]), enrol(u[1]))
+	_, _, _, err := l.seats.Settle(t.Context(), old, oldRoll, []course.Request{enrol(u[2])})
+	code(t, err, nexus.Fenced)
+	_, err = l.seats.Roll(t.Context(), old)
+	code(t, err, nexus.Fenced)
+	_, _, _, err = l.seats.Resize(t.Context(), old, oldRoll, system, 0, nexus.CourseChange{Capacity: new(int)})
+	code(t, err, nexus.Fenced)
+	// An activation that remembers wrongly, and is not fenced, still gives no seat twice.
+	_, _, _, err = l.seats.Settle(t.Context(), l.fence, oldRoll, []course.Request{enrol(u[2])})
+	code(t, err, nexus.Conflict)
+	read, err := l.seats.Roll(t.Context(), l.fence)
+	if err != nil || fmt.Sprint(read) != fmt.Sprint(l.roll) {
+		t.Errorf("%+v %v", read, err)
+	}
+}
+
+func TestResizingPromotes(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 1, 5)
+	u := pgfix.Users(t, db, "s", nexus.Student, 4)
+	l.settle(enrol(u[0]), enrol(u[1]), enrol(u[2]), enrol(u[3]))
+	two, title, one, none := 3, "Programs", 1, 0
+	roll, made, news, err := l.seats.Resize(t.Context(), l.fence, l.roll, system, 1, nexus.CourseChange{Capacity: &two, Title: &title})
+	ok(t, err)
+	if made.Capacity != 3 || made.Enrolled != 3 || made.Waitlisted != 1 || made.Title != title || made.Version != 2 || len(news) != 2 {
+		t.Fatalf("%+v %v", made, news)
+	}
+	l.roll = roll
+	_, _, _, err = l.seats.Resize(t.Context(), l.fence, l.roll, system, 1, nexus.CourseChange{Capacity: &two})
+	code(t, err, nexus.Stale)
+	_, _, _, err = l.seats.Resize(t.Context(), l.fence, l.roll, system, 0, nexus.CourseChange{Capacity: &one})
+	onField(t, err, nexus.Conflict, "capacity")
+	_, _, _, err = l.seats.Resize(t.Context(), l.fence, l.roll, system, 0, nexus.CourseChange{WaitlistCapacity: &none})
+	onField(t, err, nexus.Conflict, "waitlistCapacity")
+	l.settle(drop(u[3]))
+	l.settle(drop(u[0]))
+	roll, made, _, err = l.seats.Resize(t.Context(), l.fence, l.roll, system, 0, nexus.CourseChange{Capacity: new(2)})
+	ok(t, err)
+	l.roll = roll
+	if made.Capacity != 2 || made.Enrolled != 2 {
+		t.Errorf("%+v", made)
+	}
+	l.settle(enrol(u[0]))
+	if n := told(t, db, u[1]); len(n) != 1 {
+		t.Errorf("told %+v", n)
+	}
+}
+
+// TestARequestIsSettledOnceForItsKey, also beside others in one batch; a refusal leaves the key free.
+func TestARequestIsSettledOnceForItsKey(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 1, 1)
+	u := pgfix.Users(t, db, "s", nexus.Student, 4)
+	keyed := func(r course.Request, key, hash string) course.Request {
+		r.By.Once = nexus.Once{Key: key, Hash: []byte(hash)}
+		return r
+	}
+	got := l.settle(keyed(enrol(u[0]), "k", "1"), keyed(enrol(u[1]), "k", "1"), keyed(enrol(u[1]), "k", "1"), keyed(enrol(u[1]), "k", "2"))
+	for i, want := range []nexus.EnrollmentStatus{nexus.Enrolled, nexus.Waitlisted, nexus.Waitlisted} {
+		if got[i].Err != nil || got[i].Enrollment.Status != want {
+			t.Errorf("%d: %+v", i, got[i])
+		}
+	}
+	code(t, got[3].Err, nexus.KeyReused)
+	code(t, l.settle(keyed(enrol(u[2]), "k", "1"))[0].Err, nexus.Conflict)
+	l.settle(drop(u[0]))
+	if got := l.settle(keyed(enrol(u[2]), "k", "1"), keyed(enrol(u[1]), "k", "1")); got[0].Enrollment.Status != nexus.Waitlisted || got[1].Enrollment.Status != nexus.Waitlisted {
+		t.Errorf("%+v", got) // the second was promoted meanwhile, and is answered as before all the same
+	}
+}
+
+func TestOfNoCourse(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	f, _, err := pg.NewGrains(db).Claim(t.Context(), course.KindName, nexus.NewID())
+	ok(t, err)
+	_, err = pg.NewSeats(db).Roll(t.Context(), f)
+	code(t, err, nexus.NotFound)
+	_, err = pg.NewSeats(db).Enrollment(t.Context(), nexus.CourseID(nexus.NewID()), nexus.UserID(nexus.NewID()))
+	code(t, err, nexus.NotFound)
+}
+
+// TestWhatIsDecidedIsAudited, once for each who came, went or moved up.
+func TestWhatIsDecidedIsAudited(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 1, 1)
+	u := pgfix.Users(t, db, "s", nexus.Student, 2)
+	l.settle(enrol(u[0]), enrol(u[1]), drop(u[0]))
+	list, err := pg.NewAuditLog(db).Entries(t.Context(), nexus.AuditFilter{EntityID: string(l.id)}, nexus.Page{})
+	ok(t, err)
+	var actions []string
+	for _, e := range list.Items {
+		actions = append(actions, e.Action)
+	}
+	if want := []string{"enrollment.promote", "enrollment.drop", "enrollment.create", "enrollment.create"}; !slices.Equal(actions, want) {
+		t.Errorf("%v, want %v", actions, want)
+	}
+	if list.Items[3].Actor != string(u[0]) {
+		t.Errorf("%+v", list.Items[3])
+	}
+}
