@@ -108,9 +108,6 @@ func (p *placement) Receive(c actor.Context) {
 	case *ringChanged:
 		p.meet(c)
 		p.releaseStrangers(c)
-	case *Recheck:
-		p.metAt = time.Now()
-		p.verifySoon(c)
 	case *verify:
 		p.verify(c)
 	case *Release:

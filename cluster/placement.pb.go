@@ -348,43 +348,6 @@ func (*Release) Descriptor() ([]byte, []int) {
 	return file_cluster_placement_proto_rawDescGZIP(), []int{5}
 }
 
-// Recheck asks a node to find out soon which of its activations are still the present ones. Nobody answers.
-type Recheck struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Recheck) Reset() {
-	*x = Recheck{}
-	mi := &file_cluster_placement_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Recheck) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Recheck) ProtoMessage() {}
-
-func (x *Recheck) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_placement_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Recheck.ProtoReflect.Descriptor instead.
-func (*Recheck) Descriptor() ([]byte, []int) {
-	return file_cluster_placement_proto_rawDescGZIP(), []int{6}
-}
-
 // Inspect asks a node for what operators want to know of it.
 type Inspect struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -394,7 +357,7 @@ type Inspect struct {
 
 func (x *Inspect) Reset() {
 	*x = Inspect{}
-	mi := &file_cluster_placement_proto_msgTypes[7]
+	mi := &file_cluster_placement_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -406,7 +369,7 @@ func (x *Inspect) String() string {
 func (*Inspect) ProtoMessage() {}
 
 func (x *Inspect) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_placement_proto_msgTypes[7]
+	mi := &file_cluster_placement_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -419,7 +382,7 @@ func (x *Inspect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inspect.ProtoReflect.Descriptor instead.
 func (*Inspect) Descriptor() ([]byte, []int) {
-	return file_cluster_placement_proto_rawDescGZIP(), []int{7}
+	return file_cluster_placement_proto_rawDescGZIP(), []int{6}
 }
 
 type Inspected struct {
@@ -436,7 +399,7 @@ type Inspected struct {
 
 func (x *Inspected) Reset() {
 	*x = Inspected{}
-	mi := &file_cluster_placement_proto_msgTypes[8]
+	mi := &file_cluster_placement_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -448,7 +411,7 @@ func (x *Inspected) String() string {
 func (*Inspected) ProtoMessage() {}
 
 func (x *Inspected) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_placement_proto_msgTypes[8]
+	mi := &file_cluster_placement_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -461,7 +424,7 @@ func (x *Inspected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Inspected.ProtoReflect.Descriptor instead.
 func (*Inspected) Descriptor() ([]byte, []int) {
-	return file_cluster_placement_proto_rawDescGZIP(), []int{8}
+	return file_cluster_placement_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Inspected) GetId() string {
@@ -519,7 +482,7 @@ type HandOver struct {
 
 func (x *HandOver) Reset() {
 	*x = HandOver{}
-	mi := &file_cluster_placement_proto_msgTypes[9]
+	mi := &file_cluster_placement_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -531,7 +494,7 @@ func (x *HandOver) String() string {
 func (*HandOver) ProtoMessage() {}
 
 func (x *HandOver) ProtoReflect() protoreflect.Message {
-	mi := &file_cluster_placement_proto_msgTypes[9]
+	mi := &file_cluster_placement_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -544,7 +507,7 @@ func (x *HandOver) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HandOver.ProtoReflect.Descriptor instead.
 func (*HandOver) Descriptor() ([]byte, []int) {
-	return file_cluster_placement_proto_rawDescGZIP(), []int{9}
+	return file_cluster_placement_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *HandOver) GetKind() string {
@@ -599,7 +562,6 @@ const file_cluster_placement_proto_rawDesc = "" +
 	"\aYielded\x12\x10\n" +
 	"\x03had\x18\x01 \x01(\bR\x03had\"\t\n" +
 	"\aRelease\"\t\n" +
-	"\aRecheck\"\t\n" +
 	"\aInspect\"\x9c\x02\n" +
 	"\tInspected\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
@@ -631,7 +593,7 @@ func file_cluster_placement_proto_rawDescGZIP() []byte {
 	return file_cluster_placement_proto_rawDescData
 }
 
-var file_cluster_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_cluster_placement_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_cluster_placement_proto_goTypes = []any{
 	(*Meta)(nil),      // 0: nexus.cluster.Meta
 	(*Activate)(nil),  // 1: nexus.cluster.Activate
@@ -639,20 +601,19 @@ var file_cluster_placement_proto_goTypes = []any{
 	(*Yield)(nil),     // 3: nexus.cluster.Yield
 	(*Yielded)(nil),   // 4: nexus.cluster.Yielded
 	(*Release)(nil),   // 5: nexus.cluster.Release
-	(*Recheck)(nil),   // 6: nexus.cluster.Recheck
-	(*Inspect)(nil),   // 7: nexus.cluster.Inspect
-	(*Inspected)(nil), // 8: nexus.cluster.Inspected
-	(*HandOver)(nil),  // 9: nexus.cluster.HandOver
-	nil,               // 10: nexus.cluster.Inspected.GrainsEntry
+	(*Inspect)(nil),   // 6: nexus.cluster.Inspect
+	(*Inspected)(nil), // 7: nexus.cluster.Inspected
+	(*HandOver)(nil),  // 8: nexus.cluster.HandOver
+	nil,               // 9: nexus.cluster.Inspected.GrainsEntry
 }
 var file_cluster_placement_proto_depIdxs = []int32{
-	10, // 0: nexus.cluster.Inspected.grains:type_name -> nexus.cluster.Inspected.GrainsEntry
-	9,  // 1: nexus.cluster.Inspected.hand_overs:type_name -> nexus.cluster.HandOver
-	2,  // [2:2] is the sub-list for method output_type
-	2,  // [2:2] is the sub-list for method input_type
-	2,  // [2:2] is the sub-list for extension type_name
-	2,  // [2:2] is the sub-list for extension extendee
-	0,  // [0:2] is the sub-list for field type_name
+	9, // 0: nexus.cluster.Inspected.grains:type_name -> nexus.cluster.Inspected.GrainsEntry
+	8, // 1: nexus.cluster.Inspected.hand_overs:type_name -> nexus.cluster.HandOver
+	2, // [2:2] is the sub-list for method output_type
+	2, // [2:2] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_cluster_placement_proto_init() }
@@ -666,7 +627,7 @@ func file_cluster_placement_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_cluster_placement_proto_rawDesc), len(file_cluster_placement_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

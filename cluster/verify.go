@@ -41,15 +41,7 @@ func (p *placement) meet(c actor.Context) {
 	p.verifySoon(c)
 }
 
-// Recheck has every member find out, some seconds from now, which of its activations are still the present ones. It is for those who have
-// raised fences themselves, because they have changed what grains remember: until then such a grain reads what was, and writes nothing.
-func (n *Node) Recheck() {
-	for _, m := range n.ring.Load().members {
-		n.system.Root.Send(actor.NewPID(m.Address, placementName), &Recheck{})
-	}
-}
-
-// verifySoon verifies when nobody new has been met for a while, and nobody has asked for it anew.
+// verifySoon verifies when nobody new has been met for a while.
 func (p *placement) verifySoon(c actor.Context) {
 	if p.metAt.IsZero() || p.verifies || p.closing != nil {
 		return

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -79,56 +78,6 @@ func until(t *testing.T, holds func() bool) {
 		case <-deadline:
 			t.Fatal("in vain")
 		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// TestRaisedFencesEndActivationsThatWriteNothing: of grains on two nodes whose fences somebody has raised in the store, newer activations live
-// soon.
-func TestRaisedFencesEndActivationsThatWriteNothing(t *testing.T) {
-	ids := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
-	raised := ids[:4]
-	var mu sync.Mutex
-	newest := make(map[string]nexus.Fence)
-	c := &campus{t: t, store: graintest.NewStore()}
-	c.edit = func(cfg *Config) {
-		cfg.Kinds = []grain.Kind{{Name: "silent", New: func(id string) grain.Grain {
-			return silent{func(f nexus.Fence) {
-				mu.Lock()
-				defer mu.Unlock()
-				newest[id] = f
-			}}
-		}}}
-		cfg.Keep = []Keep{{Kind: "silent", IDs: func(context.Context) ([]string, error) { return ids, nil }}}
-	}
-	a := c.start()
-	c.meet(2, a, c.start(a))
-	settled := func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		for _, id := range ids {
-			if c.store.Check(newest[id]) != nil {
-				return false
-			}
-		}
-		return true
-	}
-	until(t, settled)
-	mu.Lock()
-	before := maps.Clone(newest)
-	mu.Unlock()
-	for _, id := range raised {
-		if _, _, err := c.store.Claim(t.Context(), "silent", id); err != nil {
-			t.Fatal(err)
-		}
-	}
-	a.Recheck()
-	until(t, settled)
-	mu.Lock()
-	defer mu.Unlock()
-	for _, id := range raised {
-		if newest[id].Epoch <= before[id].Epoch+1 {
-			t.Errorf("%s: %v, before %v", id, newest[id], before[id])
 		}
 	}
 }

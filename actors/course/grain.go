@@ -48,6 +48,8 @@ func (g *Grain) Receive(c *grain.Context, msg any) {
 		g.seats.ask(c, m.GetBy(), m.GetUser(), true)
 	case *Change:
 		g.seats.change(c, m)
+	case *MoveUp:
+		g.seats.enqueue(c, wish{asker: c.Asker()})
 	default:
 		c.Log.Error("unknown message", "type", fmt.Sprintf("%T", msg))
 		c.Fail(nexus.Errorf(nexus.Internal, "course does not know %T", msg))

@@ -164,6 +164,8 @@ func TestFaultsOfCourses(t *testing.T) {
 	ann := pgfix.Users(t, o.db, "ann", nexus.Student, 2)
 	full := pgfix.Course(t, o.db, "T1", "FULL", 2, 0, "")
 	o.exec(`insert into enrollment (course_id, user_id, status, seat_no) values ($1, $2, 'ENROLLED', 1), ($1, $3, 'ENROLLED', 2)`, string(full), string(ann[0]), string(ann[1]))
+	long := pgfix.Course(t, o.db, "T1", "LONG", 0, 2, "")
+	o.exec(`insert into enrollment (course_id, user_id, status, place) values ($1, $2, 'WAITLISTED', 1)`, string(long), string(ann[0]))
 	before := o.campus()
 	o.wrong(nexus.ImportCourses, []string{
 		"termId,code,title,credits,capacity,waitlistCapacity,minAttendancePct,instructors,prerequisites",
@@ -190,13 +192,15 @@ func TestFaultsOfCourses(t *testing.T) {
 		"T1,A20,A,4,1,,,prof1@campus.example;PROF1@campus.example,",
 		"T1,A21,A,4,1,,,,",
 		"T1,a21,A,4,1,,,,",
+		"T1,LONG,A,4,0,0,,,",
 	},
 		"2 termId: there is no such term", "3 termId: is empty", "4 code: is empty", "5 title: is empty", "6 credits: is empty", "7 capacity: is empty",
 		"8 capacity: is negative", "9 credits: has more than one decimal", "10 credits: is not a number such as 4 or 1.5", "11 credits: is more than 100",
 		"12 credits: is negative", "13 capacity: is not from 0 to 10000", "14 waitlistCapacity: is not a whole number", "15 minAttendancePct: is not from 0 to 100",
 		"16 instructors: there is no such user", "17 instructors: has not the role FACULTY", "18 instructors: is not an e-mail address; they are parted by semicolons",
 		"19 prerequisites: is the course itself", "20 prerequisites: has more than 40 characters", "21 capacity: 2 students have a seat in the course",
-		"22 instructors: is of the course's staff twice", "24 code: is on line 23 already, of the same term")
+		"22 instructors: is of the course's staff twice", "24 code: is on line 23 already, of the same term",
+		"25 waitlistCapacity: 1 people wait for a seat in the course")
 	if after := o.campus(); after != before {
 		t.Errorf("before\n%s\nafter\n%s", before, after)
 	}
@@ -252,6 +256,7 @@ func TestFewerSeatsMoveStudentsToThoseThatStay(t *testing.T) {
 	ann := pgfix.Users(t, o.db, "ann", nexus.Student, 2)
 	course := pgfix.Course(t, o.db, "T1", "PH1", 5, 0, "")
 	o.exec(`insert into enrollment (course_id, user_id, status, seat_no) values ($1, $2, 'ENROLLED', 5), ($1, $3, 'ENROLLED', 2)`, string(course), string(ann[0]), string(ann[1]))
+	o.exec(`delete from course_seat where seat_no in (1, 3)`) // as a change of the course may leave them
 	o.done(nexus.ImportCourses, 0, 1, 0, "termId,code,title,credits,capacity", "T1,PH1,PH1,4,2")
 	if got := o.seats(course); got != "ann1 ENROLLED 1, ann2 ENROLLED 2" {
 		t.Error(got)

@@ -368,7 +368,7 @@ func (w *takeover) apply(ctx context.Context, t *Takeover) error {
 	if err := each(ctx,
 		w.q.MakeTerms, w.q.ChangeTerms, w.q.NameTerms,
 		w.q.LockUsers, w.q.MakeUsers, w.q.MakeProfiles, w.q.ChangeUsers, w.q.ChangeProfiles, w.q.TakeRoles, w.q.GiveRoles, w.q.EndSuspended, named(w.q.NameUsers),
-		w.q.MakeCourses, w.q.ChangeCourses, w.q.MoveToLowerSeats, w.q.TakeSeats, w.q.GiveSeats, w.q.TakePrerequisites, w.q.GivePrerequisites, w.q.NameCourses,
+		w.q.MakeCourses, w.q.ChangeCourses, w.q.GiveSeats, w.q.MoveToLowerSeats, w.q.TakeSeats, w.q.TakePrerequisites, w.q.GivePrerequisites, w.q.NameCourses,
 		w.q.TakeStaff, w.q.DropStaff, w.q.GiveStaff,
 		w.q.FreeSeats, w.q.ChooseSeats, w.q.Enrol,
 	); err != nil {

@@ -511,6 +511,10 @@ insert into import_fault (file, line, field, value, detail)
 select $1::text, s.line, 'capacity', s.capacity::text, n.held || ' students have a seat in the course'
 from staged_course s join (select course_id, count(*) as held from enrollment where status = 'ENROLLED' group by course_id) n on n.course_id = s.id
 where s.capacity < n.held
+union all
+select $1::text, s.line, 'waitlistCapacity', s.waitlist_capacity::text, n.waiting || ' people wait for a seat in the course'
+from staged_course s join (select course_id, count(*) as waiting from enrollment where status = 'WAITLISTED' group by course_id) n on n.course_id = s.id
+where s.waitlist_capacity < n.waiting
 `
 
 func (q *Queries) FullCourses(ctx context.Context, file string) error {
