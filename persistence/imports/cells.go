@@ -119,7 +119,7 @@ func (r *row) decimal(column string, most float64) *string {
 	return &s
 }
 
-// list takes a cell apart at its semicolons; nil where the cell is empty. Repetitions are dropped.
+// list takes a cell apart at its semicolons; nil where the cell is empty. Repetitions, whatever their case, are dropped.
 func (r *row) list(column string, most int) []string {
 	s, ok := r.cell(column)
 	if !ok {
@@ -127,7 +127,7 @@ func (r *row) list(column string, most int) []string {
 	}
 	items := []string{}
 	for item := range strings.SplitSeq(s, ";") {
-		if item = strings.TrimSpace(item); item != "" && !slices.Contains(items, item) {
+		if item = strings.TrimSpace(item); item != "" && !slices.ContainsFunc(items, func(i string) bool { return strings.EqualFold(i, item) }) {
 			items = append(items, item)
 		}
 	}

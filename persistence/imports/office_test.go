@@ -122,7 +122,7 @@ func TestCoursesAreMadeAndFoundAgain(t *testing.T) {
 	pgfix.Users(t, o.db, "prof", nexus.Faculty, 3)
 	lines := []string{
 		"code,termId,title,credits,capacity,waitlistCapacity,minAttendancePct,instructors,prerequisites",
-		"PH1,T1,Optics,4,30,5,80,prof2@campus.example; Prof1@campus.example,MA1;MA2",
+		"PH1,T1,Optics,4,30,5,80,prof2@campus.example; Prof1@campus.example;PROF2@campus.example,MA1;MA2;ma1",
 		"PH2,T1,Waves,1.5,0,,,,",
 	}
 	o.done(nexus.ImportCourses, 2, 0, 0, lines...)
@@ -160,7 +160,8 @@ func TestFaultsOfCourses(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	pgfix.Term(t, o.db)
-	pgfix.Users(t, o.db, "prof", nexus.Faculty, 1)
+	profs := pgfix.Users(t, o.db, "prof", nexus.Faculty, 2)
+	o.exec(`update app_user set status = 'suspended' where id = $1`, string(profs[1]))
 	ann := pgfix.Users(t, o.db, "ann", nexus.Student, 2)
 	full := pgfix.Course(t, o.db, "T1", "FULL", 2, 0, "")
 	o.exec(`insert into enrollment (course_id, user_id, status, seat_no) values ($1, $2, 'ENROLLED', 1), ($1, $3, 'ENROLLED', 2)`, string(full), string(ann[0]), string(ann[1]))
@@ -189,7 +190,7 @@ func TestFaultsOfCourses(t *testing.T) {
 		"T1,A18,A,4,1,,,,B1;a18",
 		"T1,A19,A,4,1,,,," + strings.Repeat("b", 41),
 		"T1,full,Full,4,1,,,,",
-		"T1,A20,A,4,1,,,prof1@campus.example;PROF1@campus.example,",
+		"T1,A20,A,4,1,,,prof2@campus.example,",
 		"T1,A21,A,4,1,,,,",
 		"T1,a21,A,4,1,,,,",
 		"T1,LONG,A,4,0,0,,,",
@@ -197,9 +198,9 @@ func TestFaultsOfCourses(t *testing.T) {
 		"2 termId: there is no such term", "3 termId: is empty", "4 code: is empty", "5 title: is empty", "6 credits: is empty", "7 capacity: is empty",
 		"8 capacity: is negative", "9 credits: has more than one decimal", "10 credits: is not a number such as 4 or 1.5", "11 credits: is more than 100",
 		"12 credits: is negative", "13 capacity: is not from 0 to 10000", "14 waitlistCapacity: is not a whole number", "15 minAttendancePct: is not from 0 to 100",
-		"16 instructors: there is no such user", "17 instructors: has not the role FACULTY", "18 instructors: is not an e-mail address; they are parted by semicolons",
+		"16 instructors: there is no such user", "17 instructors: is no active account that may teach", "18 instructors: is not an e-mail address; they are parted by semicolons",
 		"19 prerequisites: is the course itself", "20 prerequisites: has more than 40 characters", "21 capacity: 2 students have a seat in the course",
-		"22 instructors: is of the course's staff twice", "24 code: is on line 23 already, of the same term",
+		"22 instructors: is no active account that may teach", "24 code: is on line 23 already, of the same term",
 		"25 waitlistCapacity: 1 people wait for a seat in the course")
 	if after := o.campus(); after != before {
 		t.Errorf("before\n%s\nafter\n%s", before, after)

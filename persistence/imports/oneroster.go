@@ -52,6 +52,7 @@ var bundleFiles = map[string]layout{
 const (
 	mostEntries = 200     // files in a bundle
 	mostKnown   = 100_000 // sessions, organisations and courses that a bundle may have: they are remembered while it is read
+	mostDays    = 366     // that a term may last
 	unpacks     = 5       // times the bound of an upload that a bundle may unpack to
 )
 
@@ -307,6 +308,9 @@ func (b *opened) sessions(ctx context.Context) error {
 		}
 		if len(r.bad) == 0 && t.EndsOn.Before(t.StartsOn) {
 			r.wrong("endDate", t.EndsOn.Format(time.DateOnly), "is before startDate")
+		}
+		if term && t.EndsOn.Sub(t.StartsOn) > mostDays*24*time.Hour {
+			r.wrong("endDate", t.EndsOn.Format(time.DateOnly), "is more than %d days after startDate", mostDays)
 		}
 		t.ID = termOf(t.SourcedID)
 		if _, double := b.terms[t.SourcedID]; !double { // one that is there twice is found with the staged ones

@@ -200,6 +200,7 @@ func TestFaultsOfBundles(t *testing.T) {
 			"academicSessions.csv 4 startDate: is not a day such as 2026-09-01", "academicSessions.csv 4 type: is none of term, semester, schoolYear and gradingPeriod",
 			"classes.csv 3 termSourcedIds: begins with none of the bundle's terms and semesters"}},
 		"days":            {bundle(t, term1, "2026-12-18", "2026-08-18"), []string{"academicSessions.csv 3 endDate: is before startDate", "classes.csv 2 termSourcedIds: begins with none of the bundle's terms and semesters"}},
+		"too long":        {bundle(t, term1, "2027-04-30", "2029-04-30"), []string{"academicSessions.csv 4 endDate: is more than 366 days after startDate", "classes.csv 3 termSourcedIds: begins with none of the bundle's terms and semesters"}},
 		"a year":          {bundle(t, term1, `"autumn-26,`, `"year,`), []string{"classes.csv 2 termSourcedIds: begins with none of the bundle's terms and semesters"}},
 		"course":          {bundle(t, term1, "Optics,,c1", "Optics,,c2"), []string{"classes.csv 2 courseSourcedId: is no course of the bundle"}},
 		"no code":         {bundle(t, term1, "Physics,PH,", "Physics,,"), []string{"classes.csv 3 classCode: is empty, and the course has no courseCode"}},
@@ -216,7 +217,7 @@ func TestFaultsOfBundles(t *testing.T) {
 		"nobody":          {bundle(t, term1, "school,u2,student", "school,u9,student"), []string{"enrollments.csv 3 userSourcedId: there is no such user"}},
 		"no class":        {bundle(t, term1, "e2,,,k1", "e2,,,k9"), []string{"enrollments.csv 3 classSourcedId: there is no such course"}},
 		"enrolled twice":  {bundle(t, term1, "school,u2,student", "school,u1,student"), []string{"enrollments.csv 3 userSourcedId: is in the same course on line 2 already"}},
-		"student teaches": {bundle(t, term1, "u3,teacher", "u2,teacher", "u2,student", "u3,student"), []string{"enrollments.csv 5 userSourcedId: has not the role FACULTY"}},
+		"student teaches": {bundle(t, term1, "u3,teacher", "u2,teacher", "u2,student", "u3,student"), []string{"enrollments.csv 5 userSourcedId: is no active account that may teach"}},
 		"a bomb":          {bundle(t, with(term1, "users.csv", term1["users.csv"]+strings.Repeat(",,,,,,,,,,,,,,,,,\n", 400_000))), []string{"bundle.zip 0 : the bundle unpacks to more than 5242880 bytes"}},
 		"a hidden bomb":   {bundle(t, with(term1, "orgs.csv", term1["orgs.csv"]+strings.Repeat("\n", 6<<20))), []string{"bundle.zip 0 : the bundle unpacks to more than 5242880 bytes"}},
 	} {

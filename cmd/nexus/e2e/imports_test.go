@@ -119,6 +119,59 @@ func TestATermIsImported(t *testing.T) {
 	}
 }
 
+// TestACourseSeesWhatAnImportChanges though its grain is awake and remembers otherwise: more seats go to who waits, and those that a file has
+// given away are not given out again.
+func TestACourseSeesWhatAnImportChanges(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	admin := s.as(t, "admin")
+	today := time.Now().UTC().Format(time.DateOnly)
+	admin.call(t, "POST", "/terms", map[string]any{"id": "T1", "name": "Term", "startsOn": plusDays(t, today, -30), "endsOn": plusDays(t, today, 60), "tz": "UTC"}, 201, nil)
+	csv := func(kind string, made, changed int64, lines string) {
+		t.Helper()
+		admin.imported(t, "/imports/"+kind, []byte(lines), made, changed, 0)
+	}
+	csv("courses", 1, 0, "termId,code,title,credits,capacity,waitlistCapacity,instructors\nT1,PH1,Optics,4,1,5,faculty1@demo.nexus\n")
+	var list nexus.List[nexus.Course]
+	admin.call(t, "GET", "/courses?term=T1", nil, 200, &list)
+	if len(list.Items) != 1 || len(list.Items[0].Staff) != 1 || list.Items[0].Capacity != 1 {
+		t.Fatalf("courses %+v", list.Items)
+	}
+	path := "/courses/" + string(list.Items[0].ID)
+	enrol := func(student string) (e nexus.Enrollment) {
+		t.Helper()
+		s.as(t, student).call(t, "POST", path+"/enrollments", nil, 200, &e)
+		return e
+	}
+	if one, two := enrol("student1"), enrol("student2"); one.Status != nexus.Enrolled || two.Position != 1 {
+		t.Fatalf("%+v %+v", one, two)
+	}
+	shown := func(enrolled, waitlisted, capacity int) {
+		t.Helper()
+		var c nexus.Course
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-time.After(20 * time.Millisecond) {
+			if admin.call(t, "GET", path, nil, 200, &c); c.Enrolled == enrolled && c.Waitlisted == waitlisted && c.Capacity == capacity {
+				return
+			}
+		}
+		t.Fatalf("%+v, want %d of %d seats and %d who wait", c, enrolled, capacity, waitlisted)
+	}
+	csv("courses", 0, 1, "termId,code,title,credits,capacity\nT1,PH1,Optics,4,3\n")
+	shown(2, 0, 3) // who waited has moved up, and nobody asked
+	csv("enrollments", 1, 0, "termId,courseCode,user\nT1,PH1,student3@demo.nexus\n")
+	if e := enrol("student4"); e.Position != 1 {
+		t.Errorf("%+v: the seat that a file has given away is given out again", e)
+	}
+	csv("enrollments", 0, 1, "termId,courseCode,user,status\nT1,PH1,DEMO001,COMPLETED\n")
+	shown(3, 0, 3)
+	run := admin.watch(t, admin.begin(t, "/imports/enrollments", []byte("termId,courseCode,user\nT1,PH1,DEMO005\n")))
+	var errs nexus.List[nexus.ImportError]
+	admin.call(t, "GET", "/imports/"+string(run[0].ID)+"/errors", nil, 200, &errs)
+	if len(errs.Items) != 1 || errs.Items[0] != (nexus.ImportError{File: "enrollments.csv", Line: 2, Field: "user", Value: "DEMO005", Detail: "the course PH1 has 3 seats, and none is left"}) {
+		t.Errorf("%+v", errs.Items)
+	}
+}
+
 // TestAKilledNodesImportChangesNothing, and is known to have failed within a minute, by the node that is left.
 func TestAKilledNodesImportChangesNothing(t *testing.T) {
 	t.Parallel()

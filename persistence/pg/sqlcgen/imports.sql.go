@@ -1208,14 +1208,10 @@ insert into import_fault (file, line, field, value, detail)
 select $1::text, s.line, $2::text, s.user_ref, 'there is no such user'
 from staged_staff s where s.user_id is null
 union all
-select $1::text, s.line, $2::text, s.user_ref, 'has not the role FACULTY'
+select $1::text, s.line, $2::text, s.user_ref, 'is no active account that may teach'
 from staged_staff s
-where s.user_id is not null and not exists (select from user_role r where r.user_id = s.user_id and r.role = 'FACULTY')
-  and not exists (select from staged_user w where w.id = s.user_id and 'FACULTY' = any (w.roles))
-union all
-select $1::text, d.line, $2::text, d.user_ref, 'is of the course''s staff twice'
-from (select line, user_ref, row_number() over (partition by course_id, user_id order by line, position) as n from staged_staff where user_id is not null) d
-where d.n > 1
+where s.user_id is not null and not exists (select from staged_user w where w.id = s.user_id and 'FACULTY' = any (w.roles) and not w.leaves)
+  and not exists (select from app_user u join user_role r on r.user_id = u.id where u.id = s.user_id and u.status = 'active' and r.role in ('FACULTY', 'ADMIN'))
 `
 
 func (q *Queries) UnfitStaff(ctx context.Context, file string, field string) error {
