@@ -8,21 +8,20 @@ create table import_run (
     dry_run    boolean not null,
     state      text not null default 'RUNNING' check (state in ('RUNNING', 'DONE', 'FAILED')),
     step       text not null default 'READING' check (step in ('READING', 'CHECKING', 'APPLYING')),
-    rows_total bigint not null default 0 check (rows_total >= 0),
-    rows_done  bigint not null default 0 check (rows_done >= 0),
-    made       bigint not null default 0 check (made >= 0),
-    changed    bigint not null default 0 check (changed >= 0),
-    unchanged  bigint not null default 0 check (unchanged >= 0),
-    errors     bigint not null default 0 check (errors >= 0),
+    rows_total bigint not null default 0,
+    rows_done  bigint not null default 0,
+    made       bigint not null default 0,
+    changed    bigint not null default 0,
+    unchanged  bigint not null default 0,
+    errors     bigint not null default 0,
     files      json not null default '[]',
     failure    text check (failure in ('faults', 'interrupted', 'contended', 'internal')),
-    detail     text not null default '' check (length(detail) <= 500),
+    detail     text not null default '',
     created_by uuid not null references app_user,
     created_at timestamptz not null default now(),
     beat_at    timestamptz not null default now(),
     ended_at   timestamptz,
-    constraint import_run_failure_check1 check ((state = 'FAILED') = (failure is not null)),
-    constraint import_run_ended_at_check check ((state = 'RUNNING') = (ended_at is null))
+    constraint import_run_end_check check ((state = 'FAILED') = (failure is not null) and (state = 'RUNNING') = (ended_at is null))
 );
 -- One at a time on the whole campus.
 create unique index import_run_running_key on import_run (state) where state = 'RUNNING';
@@ -30,9 +29,9 @@ create unique index import_run_running_key on import_run (state) where state = '
 -- The first faults of a run, in order of file and line.
 create table import_error (
     run_id uuid not null references import_run on delete cascade,
-    n      integer not null check (n > 0),
+    n      integer not null,
     file   text not null,
-    line   bigint not null check (line >= 0),
+    line   bigint not null,
     field  text not null,
     value  text not null,
     detail text not null,

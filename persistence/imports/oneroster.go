@@ -2,13 +2,16 @@ package imports
 
 import (
 	"archive/zip"
+	"bytes"
 	"compress/flate"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -50,10 +53,15 @@ var bundleFiles = map[string]layout{
 }
 
 const (
-	mostEntries = 200     // files in a bundle
-	mostKnown   = 100_000 // sessions, organisations and courses that a bundle may have: they are remembered while it is read
-	mostDays    = 366     // that a term may last
-	unpacks     = 5       // times the bound of an upload that a bundle may unpack to
+	mostEntries = 200 // files in a bundle
+
+	mostDirectory = 256 << 10      // bytes of its table of contents
+	mostComment   = math.MaxUint16 // bytes behind the end of that
+	endRecord     = 22
+
+	mostKnown = 100_000 // sessions, organisations and courses that a bundle may have: they are remembered while it is read
+	mostDays  = 366     // that a term may last
+	unpacks   = 5       // times the bound of an upload that a bundle may unpack to
 )
 
 // bundle reads the files of a zip in such an order that each knows what it refers to.
@@ -103,6 +111,10 @@ func (f *reading) open() (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDirectory(f.File, size); err != nil {
+		f.found.add(nexus.ImportError{File: f.zip(), Detail: err.Error()})
+		return nil, errNoTable
+	}
 	z, err := zip.NewReader(f.File, size)
 	if broken := zipDetail(err); broken != "" {
 		f.found.add(nexus.ImportError{File: f.zip(), Detail: broken})
@@ -132,6 +144,24 @@ func (f *reading) open() (*opened, error) {
 		err = b.countRows()
 	}
 	return b, err
+}
+
+// checkDirectory bounds a zip's table of contents, which the library takes into memory as a whole, however many files it names.
+func checkDirectory(f io.ReaderAt, size int64) error {
+	tail := make([]byte, min(size, mostComment+endRecord))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
+		return errors.New("cannot be read")
+	}
+	at := bytes.LastIndex(tail, []byte("PK\x05\x06"))
+	if at < 0 || len(tail)-at < endRecord {
+		return errors.New("is no zip file, or is damaged")
+	}
+	end := size - int64(len(tail)-at)
+	length, offset := int64(binary.LittleEndian.Uint32(tail[at+12:])), int64(binary.LittleEndian.Uint32(tail[at+16:]))
+	if length > mostDirectory || end-offset > mostDirectory || offset > end {
+		return fmt.Errorf("holds more than %d files, or is damaged", mostEntries)
+	}
+	return nil
 }
 
 // countRows sums up the rows of all files that are read.

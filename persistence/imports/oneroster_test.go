@@ -181,6 +181,13 @@ func TestFaultsOfBundles(t *testing.T) {
 		delete(files, name)
 		return files
 	}
+	crowded, hidden := maps.Clone(term1), maps.Clone(term1)
+	for i := range 200 {
+		crowded[fmt.Sprint(i)] = ""
+	}
+	for i := range 8000 {
+		hidden[fmt.Sprint(i)] = ""
+	}
 	before := o.campus()
 	for name, c := range map[string]struct {
 		content string
@@ -218,6 +225,8 @@ func TestFaultsOfBundles(t *testing.T) {
 		"no class":        {bundle(t, term1, "e2,,,k1", "e2,,,k9"), []string{"enrollments.csv 3 classSourcedId: there is no such course"}},
 		"enrolled twice":  {bundle(t, term1, "school,u2,student", "school,u1,student"), []string{"enrollments.csv 3 userSourcedId: is in the same course on line 2 already"}},
 		"student teaches": {bundle(t, term1, "u3,teacher", "u2,teacher", "u2,student", "u3,student"), []string{"enrollments.csv 5 userSourcedId: is no active account that may teach"}},
+		"many files":      {bundle(t, crowded), []string{"bundle.zip 0 : holds more than 200 files"}},
+		"a hidden crowd":  {bundle(t, hidden), []string{"bundle.zip 0 : holds more than 200 files, or is damaged"}},
 		"a bomb":          {bundle(t, with(term1, "users.csv", term1["users.csv"]+strings.Repeat(",,,,,,,,,,,,,,,,,\n", 400_000))), []string{"bundle.zip 0 : the bundle unpacks to more than 5242880 bytes"}},
 		"a hidden bomb":   {bundle(t, with(term1, "orgs.csv", term1["orgs.csv"]+strings.Repeat("\n", 6<<20))), []string{"bundle.zip 0 : the bundle unpacks to more than 5242880 bytes"}},
 	} {

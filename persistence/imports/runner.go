@@ -3,11 +3,15 @@ package imports
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"nexus"
 	"nexus/persistence/pg"
@@ -18,6 +22,7 @@ const (
 	silence    = 15 * time.Second // after which it is taken for lost: many beats may be late
 	sweepEvery = 5 * time.Second  // each node looks for lost runs: within a minute one does
 	attempts   = 3                // where the campus has changed under a run
+	runWithin  = 30 * time.Minute // whatever the database does
 	lastWords  = 10 * time.Second // for noting how a run has ended
 )
 
@@ -110,7 +115,7 @@ func (p *progress) next(step string) { p.step.Store(&step) }
 
 // carry does a run to its end.
 func (r *Runner) carry(by nexus.Caller, o nexus.ImportOrder, run nexus.Import) {
-	ctx, cancel := context.WithCancel(r.ctx)
+	ctx, cancel := context.WithTimeout(r.ctx, runWithin)
 	defer cancel()
 	began := time.Now()
 	var p progress
@@ -132,8 +137,16 @@ func (r *Runner) carry(by nexus.Caller, o nexus.ImportOrder, run nexus.Import) {
 	}
 	r.Log.Info("import ended", "import", run.ID, "kind", run.Kind, "dryRun", run.DryRun, "by", by.User, "requestId", by.RequestID, "state", run.State,
 		"rows", run.RowsDone, "made", run.Made, "changed", run.Changed, "unchanged", run.Unchanged, "errors", run.Errors,
-		"took", time.Since(began).Round(time.Millisecond), "err", err)
+		"took", time.Since(began).Round(time.Millisecond), "err", cause(err))
 	r.tell(t)
+}
+
+// cause is an error without what the database says of a row.
+func cause(err error) any {
+	if e := (*pgconn.PgError)(nil); errors.As(err, &e) {
+		return fmt.Sprintf("SQLSTATE %s, %s %s", e.Code, e.TableName, e.ConstraintName)
+	}
+	return err
 }
 
 // tell passes on what has been committed.
@@ -155,7 +168,13 @@ func (r *Runner) beat(ctx context.Context, lost context.CancelFunc, run nexus.Im
 	}
 }
 
+// takeOver turns a panic into an error: what a file holds must not end the node.
 func (r *Runner) takeOver(ctx context.Context, by nexus.Caller, o nexus.ImportOrder, run nexus.Import, p *progress) (t pg.Takeover, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
 	for n := range attempts {
 		if n > 0 && !nexus.Pause(ctx, time.Duration(n)*time.Second) {
 			break

@@ -359,3 +359,30 @@ func (o *office) serve(ctx context.Context, course nexus.CourseID, student nexus
 	}
 	return nil
 }
+
+// TestAPanicFailsTheRunAlone: what a file holds must not end the node.
+func TestAPanicFailsTheRunAlone(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	run, _, err := o.store.StartImport(t.Context(), o.by, nexus.ImportUsers, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = o.store.TakeOver(t.Context(), o.by, run, func(string) {}, func(ctx context.Context, s *pg.Stage) ([]nexus.ImportError, int64, error) {
+		return nil, 0, s.Users(ctx, func() (*pg.ImportedUser, error) { panic("a row") })
+	}, func(pg.Takeover) nexus.Import { return run })
+	if err == nil || !strings.Contains(err.Error(), "a row") {
+		t.Errorf("%v", err)
+	}
+	if run, err = o.store.Import(t.Context(), run.ID); err != nil || run.State != nexus.ImportRunning {
+		t.Errorf("%+v, %v", run, err)
+	}
+	if err := o.store.FailImport(t.Context(), run, nil); nexus.CodeOf(err) != nexus.Internal {
+		t.Errorf("a failure without a reason: %v", err)
+	}
+	run.Failure = &nexus.ImportFailure{Code: nexus.ImportBroken}
+	if err := o.store.FailImport(t.Context(), run, nil); err != nil {
+		t.Error(err)
+	}
+	o.done(nexus.ImportUsers, 3, 0, 0, users(3)...)
+}

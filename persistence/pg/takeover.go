@@ -5,6 +5,7 @@ import (
 	_ "embed" // of the tables' definitions
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -98,9 +99,15 @@ func (s *Stage) Enrollments(ctx context.Context, next func() (*ImportedEnrollmen
 	})
 }
 
-// stage copies rows as they come: no more than some of them are in memory at once.
+// stage copies rows as they come: no more than some of them are in memory at once. They are asked for by a goroutine of the driver's, in which a
+// panic would end the process.
 func stage[R any](ctx context.Context, tx pgx.Tx, table string, columns []string, next func() (*R, error), values func(*R) []any) error {
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromFunc(func() ([]any, error) {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns, pgx.CopyFromFunc(func() (row []any, err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			}
+		}()
 		r, err := next()
 		if err != nil || r == nil {
 			return nil, err
