@@ -21,8 +21,10 @@ var staging string
 // MostFaults is how many faults of a run are kept.
 const MostFaults = 1000
 
-// importPatience has a takeover take longer than a request may: its statements work on whole files.
-const importPatience = `set local statement_timeout = '10min'; set local lock_timeout = '30s'; set local idle_in_transaction_session_timeout = '2min'; set local work_mem = '16MB'`
+// importSettings have a takeover take longer than a request may: its statements work on whole files. What they join has grown in this very transaction, or
+// just before it, so that the planner takes it for small; a nested loop over it would never end.
+const importSettings = `set local statement_timeout = '10min'; set local lock_timeout = '30s'; set local idle_in_transaction_session_timeout = '2min';
+	set local work_mem = '16MB'; set local enable_nestloop = off`
 
 // What a file brings. Empty lists and null pointers leave what is there as it is.
 type (
@@ -146,7 +148,7 @@ func (s *Imports) TakeOver(ctx context.Context, by nexus.Caller, run nexus.Impor
 	}
 	defer conn.Release()
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, importPatience+";"+staging); err != nil {
+		if _, err := tx.Exec(ctx, importSettings+";"+staging); err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
 		faults, n, err := read(ctx, &Stage{tx})
