@@ -47,7 +47,7 @@ func TestUploadsAreReadAsTheyCome(t *testing.T) {
 		{"a form of unknown length", form(unknown) + chunked(parts), 202, ""},
 		{"a form, broken off between chunks", form(unknown) + chunked(parts[:500_000]), 422, nexus.Invalid},
 		{"too large", head(nexus.Admin, fmt.Sprintf("Content-Length: %d", len(large))) + large, 413, nexus.TooLarge},
-		{"a form that is too large", form(unknown) + chunked(boundary + large), 413, nexus.TooLarge},
+		{"a form that is too large", form(unknown) + chunked(boundary+large), 413, nexus.TooLarge},
 		{"broken off", head(nexus.Admin, "Content-Length: 100") + "email", 422, nexus.Invalid},
 		{"a form, broken off within a chunk", form(unknown) + chunked(parts)[:15_000], 422, nexus.Invalid},
 		{"of a student", head(nexus.Student, fmt.Sprintf("Content-Length: %d", len(long))) + long, 403, nexus.Forbidden},

@@ -33,7 +33,8 @@ func BenchmarkTerm(b *testing.B) {
 			content string
 			made    int64
 		}{
-			{"courses", nexus.ImportCourses, list.String(), courses}, {"enrolments", nexus.ImportEnrollments, enrolled.String(), students * each},
+			{"courses", nexus.ImportCourses, list.String(), courses},
+			{"enrolments", nexus.ImportEnrollments, enrolled.String(), students * each},
 			{"again", nexus.ImportEnrollments, enrolled.String(), 0},
 		} {
 			began := time.Now()

@@ -205,7 +205,8 @@ func TestFaultsOfBundles(t *testing.T) {
 		"taking a class":   {bundle(t, term1, "k2,,", "k2,tobedeleted,"), []string{"classes.csv 3 status: is done by hand: much may refer to it"}},
 		"session": {bundle(t, term1, "semester,2027-01-11", "trimester,11.01.2027"), []string{
 			"academicSessions.csv 4 startDate: is not a day such as 2026-09-01", "academicSessions.csv 4 type: is none of term, semester, schoolYear and gradingPeriod",
-			"classes.csv 3 termSourcedIds: begins with none of the bundle's terms and semesters"}},
+			"classes.csv 3 termSourcedIds: begins with none of the bundle's terms and semesters",
+		}},
 		"days":            {bundle(t, term1, "2026-12-18", "2026-08-18"), []string{"academicSessions.csv 3 endDate: is before startDate", "classes.csv 2 termSourcedIds: begins with none of the bundle's terms and semesters"}},
 		"too long":        {bundle(t, term1, "2027-04-30", "2029-04-30"), []string{"academicSessions.csv 4 endDate: is more than 366 days after startDate", "classes.csv 3 termSourcedIds: begins with none of the bundle's terms and semesters"}},
 		"a year":          {bundle(t, term1, `"autumn-26,`, `"year,`), []string{"classes.csv 2 termSourcedIds: begins with none of the bundle's terms and semesters"}},
