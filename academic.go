@@ -2,6 +2,7 @@ package nexus
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -225,3 +226,70 @@ const (
 	Excused AttendanceStatus = "EXCUSED"
 	Absent  AttendanceStatus = "ABSENT"
 )
+
+// AttendanceMark is how one student attended one class.
+type AttendanceMark struct {
+	User     UserID           `json:"userId"`
+	Status   AttendanceStatus `json:"status"`
+	Method   string           `json:"method"` // CODE, MANUAL, IMPORT or AUTO: by the clock
+	Flags    []string         `json:"flags"`  // reasons to look twice
+	Remarks  string           `json:"remarks"`
+	MarkedBy *UserID          `json:"markedBy"` // null: the student's own, or the clock's
+	MarkedAt time.Time        `json:"markedAt"`
+}
+
+// Attendee is a student of a class as its staff sees them.
+type Attendee struct {
+	User  UserID          `json:"userId"`
+	Name  string          `json:"name"`
+	RegNo string          `json:"regNo"`
+	Mark  *AttendanceMark `json:"mark"`  // null: none yet
+	Tries int             `json:"tries"` // to be marked, wrong codes among them
+}
+
+// AttendanceTotal is how a student attended a course.
+type AttendanceTotal struct {
+	Course   CourseID `json:"courseId"`
+	User     UserID   `json:"userId"`
+	Name     string   `json:"name"`
+	RegNo    string   `json:"regNo"`
+	Total    int      `json:"totalClasses"` // held, but for those that the student was excused from
+	Attended int      `json:"attendedClasses"`
+	Excused  int      `json:"excusedClasses"`
+}
+
+// Percentage is the share of classes that were attended, with one decimal; 100 before there was any.
+func (t AttendanceTotal) Percentage() float64 {
+	if t.Total == 0 {
+		return 100
+	}
+	return math.Round(1000*float64(t.Attended)/float64(t.Total)) / 10
+}
+
+// AttendanceLevel says what a percentage means.
+type AttendanceLevel string
+
+// The levels, as the original client writes them.
+const (
+	Safe          AttendanceLevel = "Safe"
+	Warning       AttendanceLevel = "Warning"
+	CriticallyLow AttendanceLevel = "Critical"
+)
+
+// Below how many per cent they begin.
+const (
+	warningBelow  = 85
+	criticalBelow = 75
+)
+
+// Level is Critical below 75 per cent and Warning below 85, before any rounding.
+func (t AttendanceTotal) Level() AttendanceLevel {
+	switch {
+	case 100*t.Attended < criticalBelow*t.Total:
+		return CriticallyLow
+	case 100*t.Attended < warningBelow*t.Total:
+		return Warning
+	default:
+		return Safe
+	}
+}

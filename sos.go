@@ -100,15 +100,16 @@ type Raised struct {
 	Durable  bool       `json:"durable"` // false: people are alerted, but the database is away and does not know yet
 }
 
-// Delivery is one line of a stream of class A: an event of an incident on its way to one person, or an alert to all.
+// Delivery is one line of a stream of class A: an event of an incident on its way to one person, an alert to all, or a line of the outbox.
 type Delivery struct {
-	Stream   string     // the recipient's id, or CampusStream
-	Seq      int64      // counts from 1 without a gap within the stream
-	Kind     string     // DeliverAlert, DeliverEvent or DeliverMass
-	Event    *SOSEvent  // as its recipient may see it; nil for DeliverMass
-	Incident *Incident  // as it stands when it is read, for DeliverAlert: a late reader wants the newest position
-	Mass     *MassAlert // for DeliverMass
-	At       time.Time  // of the commit
+	Stream   string          // the recipient's id, or CampusStream; of the outbox what OutboxStream says
+	Seq      int64           // counts from 1 without a gap within the stream
+	Kind     string          // DeliverAlert, DeliverEvent or DeliverMass; of the outbox the event's name
+	Event    *SOSEvent       // as its recipient may see it; nil for DeliverMass
+	Incident *Incident       // as it stands when it is read, for DeliverAlert: a late reader wants the newest position
+	Mass     *MassAlert      // for DeliverMass
+	Payload  json.RawMessage // of the outbox: a JSON object; nil for the others
+	At       time.Time       // of the commit
 }
 
 // CampusStream is the stream that everybody hears.

@@ -136,7 +136,7 @@ func (n *node) openDatabase(ctx context.Context) error {
 	}
 	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
 		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors},
-		chore{"imports", pg.NewImports(n.db).PurgeImports}))
+		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil
@@ -245,6 +245,7 @@ func (n *node) openTransport(context.Context) error {
 		},
 		Limits: socketio.Config{MaxEventBytes: 64 << 10, MaxAttachments: 1},
 		System: n.cluster.System(), Auth: guard, Sessions: sessions, Halls: messStore, Safety: onSockets,
+		Outbox: pg.NewOutbox(n.db), Teachers: pg.NewCourses(n.db),
 		Log: n.log, Registry: n.registry,
 	})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 // What the tests outside of the package look at.
 var (
+	Post         = post
 	Tell         = tell
 	Guarded      = guarded
 	Missing      = missing

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nexus"
+	"nexus/transport/socketio"
 )
 
 // Streams are what is kept of the streams of class A: their lines, and how far each device has come.
@@ -49,6 +50,7 @@ const (
 // next. It never waits for a socket. What it holds is bounded by the number of sockets and their windows.
 type courier struct {
 	streams Streams
+	lane    socketio.Lane                 // that lines leave in
 	closed  func(*peer, nexus.IncidentID) // hears that a socket is told of an incident's end; it must not block
 	log     *slog.Logger
 	metrics *deliveryMetrics
@@ -89,15 +91,29 @@ type errand struct {
 
 func (e *errand) free(now time.Time) bool { return !e.under && !now.Before(e.rest) }
 
-func newCourier(s Streams, closed func(*peer, nexus.IncidentID), hurry func() (done func()), log *slog.Logger, m *deliveryMetrics) *courier {
+// newCourier hands out what is not urgent.
+func newCourier(s Streams, log *slog.Logger, m *deliveryMetrics) *courier {
+	c := idleCourier(s, log, m)
+	go c.run()
+	return c
+}
+
+// newUrgentCourier hands out what people's safety depends on, ahead of all else; whoever is told that an incident is over is named to closed.
+func newUrgentCourier(s Streams, closed func(*peer, nexus.IncidentID), hurry func() (done func()), log *slog.Logger, m *deliveryMetrics) *courier {
+	c := idleCourier(s, log, m)
+	c.lane, c.closed, c.hurry = socketio.Urgent, closed, hurry
+	go c.run()
+	return c
+}
+
+func idleCourier(s Streams, log *slog.Logger, m *deliveryMetrics) *courier {
 	c := &courier{
-		hurry: hurry, streams: s, closed: closed, log: log, metrics: m,
+		streams: s, log: log, metrics: m, closed: func(*peer, nexus.IncidentID) {}, hurry: func() func() { return func() {} },
 		ended: make(chan struct{}), kick: make(chan struct{}, 1),
 		readers:  make(map[*peer][]*reader),
 		byStream: make(map[string]*stream), early: make(map[string]struct{}), notes: newNotes(), crowd: standingsAtOnce, breadth: streamsAtOnce,
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	go c.run()
 	return c
 }
 
@@ -107,16 +123,15 @@ func (c *courier) close() {
 	<-c.ended
 }
 
-// join begins to hand a peer what its user and the campus have for it, from where it is to begin. It never blocks.
-func (c *courier) join(p *peer, from begin, officer bool) {
-	user := string(p.user())
+// join begins to hand a peer what its streams hold. It never blocks.
+func (c *courier) join(p *peer, readers ...*reader) {
 	c.post(func() {
-		c.readers[p] = []*reader{
-			{peer: p, tab: from.tab, id: user, name: "own", claim: from.own, officer: officer},
-			{peer: p, tab: from.tab, id: nexus.CampusStream, name: "campus", claim: from.campus},
+		for _, r := range readers {
+			r.peer = p
 		}
-		c.waiting = append(c.waiting, c.readers[p]...)
-		c.metrics.readers.Add(2)
+		c.readers[p] = readers
+		c.waiting = append(c.waiting, readers...)
+		c.metrics.readers.Add(float64(len(readers)))
 	})
 }
 
@@ -389,7 +404,7 @@ func (c *courier) begin(r *reader, st nexus.Standing) {
 	switch {
 	case r.claim == nil:
 	case *r.claim > last:
-		r.reset(at)
+		r.reset(at, c.lane)
 	default:
 		at = *r.claim
 	}
@@ -526,7 +541,7 @@ func (c *courier) send(p *parcel, now time.Time) {
 	c.order++
 	p.due, p.order = now.Add(pause), c.order
 	heap.Push(&c.due, p)
-	p.to.peer.call(p.line.event(), payload, pause+pause/2, func() {
+	p.to.peer.call(p.line.event(), payload, c.lane, pause+pause/2, func() {
 		at := time.Now()
 		c.post(func() { c.acknowledged(p, at) })
 	})
@@ -582,7 +597,7 @@ func (c *courier) look(now time.Time) {
 		for r := range s.readers {
 			lag += s.head + 1 - r.next
 		}
-		if s.officers > 0 || id == nexus.CampusStream || now.Sub(s.looked) >= idleHeads {
+		if s.keen > 0 || id == nexus.CampusStream || now.Sub(s.looked) >= idleHeads {
 			ids = append(ids, id)
 		}
 	}

@@ -26,14 +26,14 @@ func pauseAfter(tries int) time.Duration {
 
 // reader is a stream on its way to one socket.
 type reader struct {
-	peer    *peer
-	tab     nexus.SessionID     // the id of the connection, "" if it has none
-	found   chan nexus.Standing // for one that only asks how far the connection has come, and has no peer
-	id      string              // of the stream
-	name    string              // of the stream, as clients say
-	claim   *int64              // the offset that the client names, if it does
-	officer bool
-	gone    bool
+	peer  *peer
+	tab   nexus.SessionID     // the id of the connection, "" if it has none
+	found chan nexus.Standing // for one that only asks how far the connection has come, and has no peer
+	id    string              // of the stream
+	name  string              // of the stream, as clients say
+	claim *int64              // the offset that the client names, if it does
+	keen  bool                // its stream is looked at often: somebody must act on what it holds
+	gone  bool
 
 	stream  *stream // nil until it is known where to begin
 	next    int64   // the first line that was never sent
@@ -77,21 +77,21 @@ func (r *reader) makeRoom() {
 func (r *reader) lags() bool { return !r.gone && r.next <= r.stream.head && r.room() }
 
 // reset tells the client that the history that it knows is gone, and which offset takes the place of its own.
-func (r *reader) reset(offset int64) {
-	m, err := socketio.EncodeEvent(securityNamespace, "stream:reset", struct {
+func (r *reader) reset(offset int64, lane socketio.Lane) {
+	m, err := socketio.EncodeEvent(r.peer.socket.Namespace(), "stream:reset", struct {
 		Stream string `json:"stream"`
 		Offset int64  `json:"offset"`
 	}{r.name, offset})
 	if err != nil {
 		panic(err) // plain values
 	}
-	// Urgent, since it must not come after lines. A socket that takes nothing more is being closed.
-	r.peer.socket.PushUrgent(m)
+	// In the lane of the lines, which it must not come after. A socket that takes nothing more is being closed.
+	deliver(r.peer.socket, "", lane == socketio.Urgent, m)
 }
 
 // call emits a line, and calls done if the client acknowledges it in time.
-func (p *peer) call(event string, payload json.RawMessage, in time.Duration, done func()) {
-	p.socket.Call(socketio.Call{Event: event, Args: []any{payload}, Lane: socketio.Urgent, Timeout: in}, func(_ socketio.Args, err error) {
+func (p *peer) call(event string, payload json.RawMessage, lane socketio.Lane, in time.Duration, done func()) {
+	p.socket.Call(socketio.Call{Event: event, Args: []any{payload}, Lane: lane, Timeout: in}, func(_ socketio.Args, err error) {
 		if err == nil {
 			done()
 		}
@@ -100,29 +100,29 @@ func (p *peer) call(event string, payload json.RawMessage, in time.Duration, don
 
 // stream is what a node's sockets read of one stream.
 type stream struct {
-	id       string
-	readers  map[*reader]struct{}
-	officers int
-	head     int64 // the newest line that is known
-	news     bool  // there may be newer ones
-	hungry   []*reader
-	turn     bool // the last read was for news
-	listed   bool // in the courier's work
-	looked   time.Time
+	id      string
+	readers map[*reader]struct{}
+	keen    int   // readers
+	head    int64 // the newest line that is known
+	news    bool  // there may be newer ones
+	hungry  []*reader
+	turn    bool // the last read was for news
+	listed  bool // in the courier's work
+	looked  time.Time
 }
 
 func (s *stream) add(r *reader) {
 	r.stream = s
 	s.readers[r] = struct{}{}
-	if r.officer {
-		s.officers++
+	if r.keen {
+		s.keen++
 	}
 }
 
 func (s *stream) remove(r *reader) {
 	delete(s.readers, r)
-	if r.officer {
-		s.officers--
+	if r.keen {
+		s.keen--
 	}
 }
 

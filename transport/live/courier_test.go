@@ -508,89 +508,96 @@ func TestAcknowledgementsAreNotedTogether(t *testing.T) {
 // TestWhateverHappensEveryLineComesInOrder: lines, answers, lost answers, broken connections and a database that comes and goes, at
 // random. On each socket first copies come in order and without a gap, from where the device is; at last everything is acknowledged.
 func TestWhateverHappensEveryLineComesInOrder(t *testing.T) {
-	for seed := range uint64(8) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			safely(t, func(s *safe) {
-				r := rand.New(rand.NewPCG(seed, 1))
-				total, acked := int64(0), map[int64]bool{}
-				p, last := s.phone(asha, "l1", ""), int64(0)
-				open, answered := map[int64]bool{}, map[int64]bool{} // on this socket
-				answer := func(d delivery) {
-					p.answer(d)
-					acked[d.Offset], answered[d.Offset] = true, true
-					delete(open, d.Offset)
-				}
-				step := func(reliable bool) {
-					switch n := r.IntN(12); {
-					case !reliable && n < 3:
-						k := r.IntN(40)
-						total += int64(k)
-						s.store.commit(asha, k)
-						if r.IntN(3) > 0 {
-							s.Broadcast(&grain.Broadcast{News: []string{asha}})
-						}
-					case !reliable && n == 3:
-						s.store.fail(errAway)
-					case n == 4:
-						s.store.fail(nil)
-					case !reliable && n == 5:
-						p.Hangup()
-						p, last = s.phone(asha, "l1", ""), 0
-						clear(open)
-						clear(answered)
-					case n == 6:
-						s.pass(time.Duration(r.IntN(3000)) * time.Millisecond)
-					}
-					synctest.Wait()
-					// An answer tells where what waits for the client ends.
-					p.Send(`42/security,77["nothing"]`)
-					for {
-						text := p.NextText()
-						if strings.HasPrefix(text, "43/security,77") {
-							break
-						}
-						var d delivery
-						rest := strings.TrimPrefix(text, "42/security,")
-						i := strings.IndexByte(rest, '[')
-						d.ack = rest[:i]
-						if err := json.Unmarshal([]byte(rest[i:]), &[]any{&d.event, &d}); err != nil {
-							s.Fatal(text)
-						}
-						switch {
-						case last == 0 || d.Offset == last+1:
-							if last == 0 && d.Offset > 1 && !acked[d.Offset-1] {
-								s.Fatalf("a socket begins with line %d, and the one before was not acknowledged", d.Offset)
-							}
-							last = d.Offset
-						case d.Offset > last:
-							s.Fatalf("line %d came after line %d", d.Offset, last)
-						}
-						if !answered[d.Offset] { // else the answer crossed this copy
-							open[d.Offset] = true
-						}
-						if len(open) > window {
-							s.Fatalf("%d lines are open", len(open))
-						}
-						if reliable || r.IntN(4) > 0 {
-							answer(d)
-						}
-					}
-				}
-				for range 150 {
-					step(false)
-				}
-				s.store.fail(nil)
-				for range 20 {
-					step(true)
-				}
-				for range 100 {
-					s.pass(5 * time.Second)
-					step(true)
-				}
-				if int64(len(acked)) != total || s.store.cursor(asha, "l1") != total {
-					s.Errorf("%d of %d lines are acknowledged, the cursor is at %d", len(acked), total, s.store.cursor(asha, "l1"))
-				}
-			})
-		})
+	for _, c := range []struct{ ns, stream string }{
+		{securityNamespace, asha}, {academicNamespace, "academic/" + asha}, {rootNamespace, "notifications/" + asha},
+	} {
+		for seed := range uint64(8) {
+			t.Run(fmt.Sprint(c.ns, seed), func(t *testing.T) { everyLineComesInOrder(t, c.ns, c.stream, seed) })
+		}
 	}
+}
+
+func everyLineComesInOrder(t *testing.T, ns, stream string, seed uint64) {
+	safely(t, func(s *safe) {
+		s.ns = ns
+		r := rand.New(rand.NewPCG(seed, 1))
+		total, acked := int64(0), map[int64]bool{}
+		p, last := s.phone(asha, "l1", ""), int64(0)
+		open, answered := map[int64]bool{}, map[int64]bool{} // on this socket
+		answer := func(d delivery) {
+			p.answer(d)
+			acked[d.Offset], answered[d.Offset] = true, true
+			delete(open, d.Offset)
+		}
+		step := func(reliable bool) {
+			switch n := r.IntN(12); {
+			case !reliable && n < 3:
+				k := r.IntN(40)
+				total += int64(k)
+				s.store.commit(stream, k)
+				if r.IntN(3) > 0 {
+					s.Broadcast(&grain.Broadcast{News: []string{stream}})
+				}
+			case !reliable && n == 3:
+				s.store.fail(errAway)
+			case n == 4:
+				s.store.fail(nil)
+			case !reliable && n == 5:
+				p.Hangup()
+				p, last = s.phone(asha, "l1", ""), 0
+				clear(open)
+				clear(answered)
+			case n == 6:
+				s.pass(time.Duration(r.IntN(3000)) * time.Millisecond)
+			}
+			synctest.Wait()
+			// An answer tells where what waits for the client ends.
+			p.Send("42" + shown(ns) + `77["nothing"]`)
+			for {
+				text := p.NextText()
+				if strings.HasPrefix(text, "43"+shown(ns)+"77") {
+					break
+				}
+				var d delivery
+				rest := strings.TrimPrefix(text, "42"+shown(ns))
+				i := strings.IndexByte(rest, '[')
+				d.ack = rest[:i]
+				if err := json.Unmarshal([]byte(rest[i:]), &[]any{&d.event, &d}); err != nil {
+					s.Fatal(text)
+				}
+				switch {
+				case last == 0 || d.Offset == last+1:
+					if last == 0 && d.Offset > 1 && !acked[d.Offset-1] {
+						s.Fatalf("a socket begins with line %d, and the one before was not acknowledged", d.Offset)
+					}
+					last = d.Offset
+				case d.Offset > last:
+					s.Fatalf("line %d came after line %d", d.Offset, last)
+				}
+				if !answered[d.Offset] { // else the answer crossed this copy
+					open[d.Offset] = true
+				}
+				if len(open) > window {
+					s.Fatalf("%d lines are open", len(open))
+				}
+				if reliable || r.IntN(4) > 0 {
+					answer(d)
+				}
+			}
+		}
+		for range 150 {
+			step(false)
+		}
+		s.store.fail(nil)
+		for range 20 {
+			step(true)
+		}
+		for range 100 {
+			s.pass(5 * time.Second)
+			step(true)
+		}
+		if int64(len(acked)) != total || s.store.cursor(stream, "l1") != total {
+			s.Errorf("%d of %d lines are acknowledged, the cursor is at %d", len(acked), total, s.store.cursor(stream, "l1"))
+		}
+	})
 }

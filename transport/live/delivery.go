@@ -28,6 +28,9 @@ type line struct {
 }
 
 func (l *line) event() string {
+	if l.Delivery.Payload != nil {
+		return l.Kind
+	}
 	return map[string]string{nexus.DeliverAlert: criticalAlert, nexus.DeliverEvent: incidentEvent, nexus.DeliverMass: massAlert}[l.Kind]
 }
 
@@ -83,6 +86,8 @@ func (l *line) encode() (json.RawMessage, error) {
 func (l *line) show() (any, error) {
 	id := l.Stream + ":" + strconv.FormatInt(l.Seq, 10)
 	switch {
+	case l.Delivery.Payload != nil:
+		return l.numbered(id)
 	case l.Kind == nexus.DeliverAlert && l.Event != nil && l.Incident != nil:
 		i := l.Incident
 		a := alertShown{
@@ -107,6 +112,17 @@ func (l *line) show() (any, error) {
 	return nil, fmt.Errorf("a delivery of kind %q lacks what it is about", l.Kind)
 }
 
+// numbered is what a line of the outbox says, with its seq and with how clients tell lines apart and say how far they have come.
+func (l *line) numbered(id string) (any, error) {
+	var shown map[string]json.RawMessage
+	if err := json.Unmarshal(l.Delivery.Payload, &shown); err != nil || shown == nil {
+		return nil, fmt.Errorf("line %s is no object: %w", id, err)
+	}
+	seq := json.RawMessage(strconv.FormatInt(l.Seq, 10))
+	shown["seq"], shown["offset"], shown["deliveryId"] = seq, seq, json.RawMessage(strconv.Quote(id))
+	return shown, nil
+}
+
 // deliveryMetrics count what becomes of lines.
 type deliveryMetrics struct {
 	lines   *prometheus.CounterVec
@@ -124,7 +140,7 @@ func newDeliveryMetrics(reg prometheus.Registerer) (*deliveryMetrics, error) {
 			Name: "nexus_delivery_ack_seconds", Help: "From a line's commit to a client's acknowledgement.",
 			Buckets: []float64{.01, .025, .05, .1, .2, .3, .5, 1, 2, 5, 10, 30, 60, 300},
 		}),
-		readers: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nexus_delivery_readers", Help: "Streams on their way to sockets: two for each socket of /security."}),
+		readers: prometheus.NewGauge(prometheus.GaugeOpts{Name: "nexus_delivery_readers", Help: "Streams on their way to sockets: two for each socket of /security, one for each member on / and /academic."}),
 		lag:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "nexus_delivery_lag_lines", Help: "Lines that wait for room in a socket's window, summed over all readers."}),
 	}
 	var errs []error

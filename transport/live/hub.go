@@ -30,7 +30,8 @@ type Hub struct {
 	pending  atomic.Int64
 	keeper   *keeper
 	clock    *clock
-	courier  *courier // nil without Config.Safety
+	courier  *courier // of safety; nil without Config.Safety
+	outbox   *courier // of all else; nil without Config.Outbox
 
 	mu       sync.RWMutex
 	members  map[string]*peer    // by socket id
@@ -54,7 +55,10 @@ func newHub(cfg Config, m *metrics, hurry func() (done func())) (*Hub, error) {
 	h.keeper = newKeeper(h.keep, func(p *peer) { h.clock.lookIn(p, keepAgain) })
 	h.clock = newClock(h.keeper.add)
 	if cfg.Safety != nil {
-		h.courier = newCourier(cfg.Safety.Streams, h.incidentClosed, hurry, cfg.Log, m.delivery)
+		h.courier = newUrgentCourier(cfg.Safety.Streams, h.incidentClosed, hurry, cfg.Log, m.delivery)
+	}
+	if cfg.Outbox != nil {
+		h.outbox = newCourier(cfg.Outbox, cfg.Log, m.delivery)
 	}
 	return h, nil
 }
@@ -63,10 +67,25 @@ func newHub(cfg Config, m *metrics, hurry func() (done func())) (*Hub, error) {
 func (h *Hub) close() {
 	h.clock.close()
 	h.keeper.close()
-	if h.courier != nil {
-		h.courier.close()
+	for _, c := range h.couriers() {
+		c.close()
 	}
 	h.system.Root.Stop(h.pid)
+}
+
+func (h *Hub) couriers() []*courier {
+	return slices.DeleteFunc([]*courier{h.courier, h.outbox}, func(c *courier) bool { return c == nil })
+}
+
+// courierOf is the courier of the streams that a peer may read; nil for none.
+func (h *Hub) courierOf(p *peer) *courier {
+	switch ns := p.socket.Namespace(); {
+	case ns == securityNamespace:
+		return h.courier
+	case p.anonymous() || ns != academicNamespace && ns != rootNamespace:
+		return nil
+	}
+	return h.outbox
 }
 
 // watch asks the hub's actor to watch a session on a peer's behalf.
@@ -96,8 +115,8 @@ func (h *Hub) receive(c actor.Context) {
 // and what is urgent has as much room again as everything else has together.
 func (h *Hub) Broadcast(b *grain.Broadcast) {
 	if len(b.GetNews()) > 0 {
-		if h.courier != nil {
-			h.courier.wake(b.GetNews())
+		for _, c := range h.couriers() {
+			c.wake(b.GetNews())
 		}
 		return
 	}
@@ -139,8 +158,8 @@ func (h *Hub) add(p *peer) {
 // remove forgets a peer. A second call does nothing.
 func (h *Hub) remove(p *peer) {
 	h.clock.forget(p)
-	if h.courier != nil && p.socket.Namespace() == securityNamespace {
-		h.courier.leave(p)
+	if c := h.courierOf(p); c != nil {
+		c.leave(p)
 	}
 	h.mu.Lock()
 	p.here = false

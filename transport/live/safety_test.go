@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"nexus"
+	"nexus/actors/course"
 	"nexus/actors/grain"
 	"nexus/transport/engineio/enginetest"
 	"nexus/transport/limit"
@@ -32,6 +33,7 @@ const (
 // safe is an edge with all that an SOS needs.
 type safe struct {
 	*edge
+	ns        string // of its phones: what packets say
 	store     *streams
 	desk      *desk
 	incidents *incidents
@@ -40,8 +42,9 @@ type safe struct {
 // safely runs a test of an edge with the safety streams.
 func safely(t *testing.T, test func(s *safe), change ...func(*Config)) {
 	t.Helper()
-	s := &safe{store: newStreams(), desk: &desk{}, incidents: &incidents{open: map[nexus.IncidentID]nexus.Incident{}}}
+	s := &safe{ns: securityNamespace, store: newStreams(), desk: &desk{}, incidents: &incidents{open: map[nexus.IncidentID]nexus.Incident{}}}
 	change = append([]func(*Config){func(cfg *Config) {
+		cfg.Outbox = s.store
 		cfg.Safety = &Safety{
 			Desk: s.desk, Pins: s.desk, Incidents: s.incidents, Streams: s.store, Limiter: limit.NewMemory(1000), RecoveryKey: []byte("a key that all nodes have in common"),
 		}
@@ -166,7 +169,9 @@ func (s *streams) commit(stream string, n int) {
 	for range n {
 		seq := int64(len(s.lines[stream]) + 1)
 		d := nexus.Delivery{Stream: stream, Seq: seq, At: time.Now()}
-		if stream == nexus.CampusStream {
+		if strings.Contains(stream, "/") {
+			d.Kind, d.Payload = course.ScheduleUpdate, json.RawMessage(`{"type":"moved"}`)
+		} else if stream == nexus.CampusStream {
 			d.Kind, d.Mass = nexus.DeliverMass, &nexus.MassAlert{Identifier: fmt.Sprint("m", seq), Severity: "Severe", Expires: time.Now()}
 		} else {
 			d.Kind, d.Event = nexus.DeliverEvent, &nexus.SOSEvent{Incident: fire, Seq: seq, Kind: "MESSAGE", Actor: ravi, Data: json.RawMessage(`{}`), At: time.Now(), Hash: []byte{0xab}}
@@ -199,7 +204,7 @@ func (s *safe) issue(user, login string, roles ...nexus.Role) string {
 	return name
 }
 
-// phone is a client of /security.
+// phone is a client of a namespace with streams.
 type phone struct {
 	*safe
 	*enginetest.Client
@@ -209,8 +214,8 @@ type phone struct {
 func (s *safe) phone(user, login, more string, roles ...nexus.Role) *phone {
 	s.Helper()
 	c := s.dial()
-	c.Send(fmt.Sprintf(`40/security,{"token":%q%s}`, s.issue(user, login, roles...), more))
-	if got := c.NextText(); !strings.HasPrefix(got, `40/security,{"sid":`) {
+	c.Send(fmt.Sprintf(`40%s{"token":%q%s}`, shown(s.ns), s.issue(user, login, roles...), more))
+	if got := c.NextText(); !strings.HasPrefix(got, "40"+shown(s.ns)+`{"sid":`) {
 		s.Fatalf("refused: %s", got)
 	}
 	synctest.Wait()
@@ -228,7 +233,7 @@ type delivery struct {
 func (p *phone) next() delivery {
 	p.Helper()
 	text := p.NextText()
-	rest, ok := strings.CutPrefix(text, "42/security,")
+	rest, ok := strings.CutPrefix(text, "42"+shown(p.ns))
 	i := strings.IndexByte(rest, '[')
 	if !ok || i < 0 {
 		p.Fatalf("got %s", text)
@@ -268,7 +273,7 @@ func (p *phone) get(offsets ...int64) (got []delivery) {
 
 func (p *phone) answer(d delivery) {
 	p.Helper()
-	p.Send("43/security," + d.ack + "[]")
+	p.Send("43" + shown(p.ns) + d.ack + "[]")
 }
 
 // quiet fails the test if anything waits for the client.
@@ -283,9 +288,9 @@ func (p *phone) quiet() {
 // ask sends an event and returns the acknowledgement's arguments.
 func (p *phone) ask(event string) string {
 	p.Helper()
-	p.Send(`42/security,77` + event)
+	p.Send("42" + shown(p.ns) + "77" + event)
 	got := p.NextText()
-	rest, ok := strings.CutPrefix(got, "43/security,77")
+	rest, ok := strings.CutPrefix(got, "43"+shown(p.ns)+"77")
 	if !ok {
 		p.Errorf("heard %s", got)
 	}

@@ -150,7 +150,9 @@ func (s *security) joined(ctx context.Context, p *peer) error {
 func (s *security) admitted(p *peer) {
 	from := p.member.begin
 	p.member.begin = nil
-	s.hub.courier.join(p, *from, officer(p.who()))
+	s.hub.courier.join(p,
+		&reader{tab: from.tab, id: string(p.user()), name: "own", claim: from.own, keen: officer(p.who())},
+		&reader{tab: from.tab, id: nexus.CampusStream, name: "campus", claim: from.campus})
 }
 
 // only is the form that an event's first argument is.
@@ -486,8 +488,7 @@ func (h *Hub) alsoListen(p *peer, topic string) error {
 		topics = append(topics, l.to.name)
 	}
 	slices.Sort(topics)
-	_, err := h.listen(p, slices.Compact(topics))
-	return err
+	return h.listen(p, slices.Compact(topics))
 }
 
 // stopListening takes one topic away from what a peer listens to.

@@ -51,6 +51,8 @@ type Config struct {
 	Sessions Sessions
 	Halls    Halls
 	Safety   *Safety // nil: /security only lets people in
+	Outbox   Streams // of / and /academic; nil: they only let people in
+	Teachers Teachers
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
@@ -72,12 +74,14 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("register metrics: %w", err)
 	}
 	cfg.Engine.Hooks = m.hooks()
-	if cfg.Safety != nil {
+	if cfg.Safety != nil || cfg.Outbox != nil {
 		if m.delivery, err = newDeliveryMetrics(cfg.Registry); err != nil {
 			return nil, fmt.Errorf("register metrics: %w", err)
 		}
-		cfg.Limits.Apart, cfg.Limits.Ahead = []string{sosRaise, sosCancel}, []string{sosRaise}
 		cfg.Limits.MaxPendingAcks = max(cfg.Limits.MaxPendingAcks, socketAcks)
+	}
+	if cfg.Safety != nil {
+		cfg.Limits.Apart, cfg.Limits.Ahead = []string{sosRaise, sosCancel}, []string{sosRaise}
 	}
 	io, err := socketio.NewServer(cfg.Limits, cfg.Engine)
 	if err != nil {
@@ -90,9 +94,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{io: io, hub: hub, auth: cfg.Auth, log: cfg.Log, metrics: m}
 	mess := &messNamespace{halls: newCatalog(cfg.Halls, cfg.Log), hub: hub}
 	for _, ns := range []*namespace{
-		{name: "/", events: map[string]handler{"join-user": ignored}},
+		rootOf(hub),
 		securityOf(cfg.Safety, hub),
-		{name: "/academic", anonymous: true},
+		academicOf(cfg.Teachers, hub),
 		{name: "/mess", anonymous: true, joined: mess.joined, events: map[string]handler{"subscribe": mess.subscribe}},
 	} {
 		ns.server = s

@@ -100,7 +100,8 @@ func family(topic string) string { return path.Join(path.Dir(topic), "*") }
 func (h *Hub) subscribe(p *peer, topics []string) ([]json.RawMessage, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	latest, err := h.listen(p, topics)
+	err := h.listen(p, topics)
+	latest := h.newestFor(p)
 	payloads := make([]json.RawMessage, len(latest))
 	for i, n := range latest {
 		payloads[i] = n.payload
@@ -113,8 +114,8 @@ func (h *Hub) subscribe(p *peer, topics []string) ([]json.RawMessage, error) {
 func (h *Hub) subscribeAndOffer(p *peer, topics []string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	latest, err := h.listen(p, topics)
-	for _, n := range latest {
+	err := h.listen(p, topics)
+	for _, n := range h.newestFor(p) {
 		if time.Since(n.at) < offerFor {
 			deliver(p.socket, n.slot, false, n.message)
 		}
@@ -122,20 +123,34 @@ func (h *Hub) subscribeAndOffer(p *peer, topics []string) error {
 	return err
 }
 
-// listen replaces what a peer listens to, and returns the newest broadcasts of those topics. It needs the lock.
-func (h *Hub) listen(p *peer, topics []string) (latest []newest, err error) {
+// subscribeFromNow is subscribe for a peer that has what is newest from elsewhere.
+func (h *Hub) subscribeFromNow(p *peer, topics []string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.listen(p, topics)
+}
+
+// listen replaces what a peer listens to. It needs the lock.
+func (h *Hub) listen(p *peer, topics []string) error {
 	if len(topics) > maxTopics {
-		return nil, nexus.Errorf(nexus.TooLarge, "at most %d topics", maxTopics)
+		return nexus.Errorf(nexus.TooLarge, "at most %d topics", maxTopics)
 	}
 	h.unsubscribe(p)
 	if !p.here {
-		return nil, nil // closed meanwhile
+		return nil // closed meanwhile
 	}
 	for _, t := range topics {
 		h.enter(p, t)
-		latest = append(latest, h.newest(t)...)
 	}
-	return slices.DeleteFunc(latest, func(n newest) bool { return !p.mayHear(n.except) }), nil
+	return nil
+}
+
+// newestFor returns the newest broadcasts of all that a peer listens to. It needs the lock.
+func (h *Hub) newestFor(p *peer) (latest []newest) {
+	for _, l := range p.topics {
+		latest = append(latest, h.newest(l.to.name)...)
+	}
+	return slices.DeleteFunc(latest, func(n newest) bool { return !p.mayHear(n.except) })
 }
 
 // newest returns the newest broadcast of a topic, or those of a family in order of topic.

@@ -130,3 +130,6 @@ order by o.code, b.weekday, b.starts limit 1;
 -- name: LockRoomsAndTeachers :exec
 -- Whoever plans meetings takes turns: two courses that ask for one room at once must not both get it.
 select pg_advisory_xact_lock(hashtext('course_meeting'));
+
+-- name: Taught :many
+select course_id from course_staff where user_id = @user_id order by course_id desc limit @most;

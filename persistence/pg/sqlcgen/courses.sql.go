@@ -525,6 +525,30 @@ func (q *Queries) Rooms(ctx context.Context, after string, maxRows int32) ([]Roo
 	return items, nil
 }
 
+const taught = `-- name: Taught :many
+select course_id from course_staff where user_id = $1 order by course_id desc limit $2
+`
+
+func (q *Queries) Taught(ctx context.Context, userID string, most int32) ([]string, error) {
+	rows, err := q.db.Query(ctx, taught, userID, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var course_id string
+		if err := rows.Scan(&course_id); err != nil {
+			return nil, err
+		}
+		items = append(items, course_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const teachersAmong = `-- name: TeachersAmong :many
 select u.id from app_user u
 where u.id = any($1::uuid[]) and u.status = 'active'

@@ -166,6 +166,24 @@ type ClassSession struct {
 	Version   int64
 }
 
+type ClassView struct {
+	ID        string
+	CourseID  string
+	MeetingID *string
+	OccursOn  string
+	StartsAt  time.Time
+	EndsAt    time.Time
+	RoomID    *string
+	Topic     string
+	Status    string
+	Reason    string
+	Fenced    bool
+	LateMin   int16
+	OpenedAt  *time.Time
+	ClosedAt  *time.Time
+	Version   int64
+}
+
 type Course struct {
 	ID               string
 	TermID           string

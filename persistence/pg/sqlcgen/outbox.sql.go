@@ -112,6 +112,42 @@ func (q *Queries) LockOutbox(ctx context.Context, channel string, userID string)
 	return err
 }
 
+const markOutboxLines = `-- name: MarkOutboxLines :exec
+with mark as (
+    select m.stream, m.seq, min(nullif(m.sent, '0001-01-01 00:00:00+00')) as sent, min(nullif(m.got, '0001-01-01 00:00:00+00')) as got
+    from (select unnest($1::text[]) as stream, unnest($2::bigint[]) as seq,
+                 unnest($3::timestamptz[]) as sent, unnest($4::timestamptz[]) as got) m
+    group by m.stream, m.seq
+), locked as (
+    select d.stream, d.seq from outbox_line d join mark m on m.stream = d.stream and m.seq = d.seq
+    where d.sent_at is null and m.sent is not null or d.delivered_at is null and m.got is not null
+    order by d.stream, d.seq
+    for no key update of d
+)
+update outbox_line d
+set sent_at = coalesce(d.sent_at, m.sent), delivered_at = coalesce(d.delivered_at, m.got)
+from locked l join mark m on m.stream = l.stream and m.seq = l.seq
+where d.stream = l.stream and d.seq = l.seq
+`
+
+type MarkOutboxLinesParams struct {
+	Streams []string
+	Seqs    []int64
+	Sents   []time.Time
+	Gots    []time.Time
+}
+
+// When lines were first sent and first acknowledged; the year 1 is no news. They are locked in order, so that two nodes cannot wait for each other.
+func (q *Queries) MarkOutboxLines(ctx context.Context, arg MarkOutboxLinesParams) error {
+	_, err := q.db.Exec(ctx, markOutboxLines,
+		arg.Streams,
+		arg.Seqs,
+		arg.Sents,
+		arg.Gots,
+	)
+	return err
+}
+
 const noticeTold = `-- name: NoticeTold :one
 select exists (select from notification where user_id = $1 and dedupe_key = $2::text)
 `
@@ -172,6 +208,168 @@ func (q *Queries) Notices(ctx context.Context, arg NoticesParams) ([]Notificatio
 		return nil, err
 	}
 	return items, nil
+}
+
+const outboxHeads = `-- name: OutboxHeads :many
+select stream, last_seq from outbox_stream where stream = any($1::text[])
+`
+
+type OutboxHeadsRow struct {
+	Stream  string
+	LastSeq int64
+}
+
+func (q *Queries) OutboxHeads(ctx context.Context, streams []string) ([]OutboxHeadsRow, error) {
+	rows, err := q.db.Query(ctx, outboxHeads, streams)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OutboxHeadsRow
+	for rows.Next() {
+		var i OutboxHeadsRow
+		if err := rows.Scan(&i.Stream, &i.LastSeq); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const outboxLines = `-- name: OutboxLines :many
+select l.stream, l.seq, l.event, l.payload, l.committed_at
+from (select unnest($1::text[]) as stream, unnest($2::bigint[]) as after) r
+cross join lateral (select stream, seq, event, payload, committed_at, sent_at, delivered_at from outbox_line o where o.stream = r.stream and o.seq > r.after order by o.seq limit $3) l
+order by l.stream, l.seq
+`
+
+type OutboxLinesRow struct {
+	Stream      string
+	Seq         int64
+	Event       string
+	Payload     []byte
+	CommittedAt time.Time
+}
+
+// The next lines of each stream, at most so many of each.
+func (q *Queries) OutboxLines(ctx context.Context, streams []string, afters []int64, most int32) ([]OutboxLinesRow, error) {
+	rows, err := q.db.Query(ctx, outboxLines, streams, afters, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OutboxLinesRow
+	for rows.Next() {
+		var i OutboxLinesRow
+		if err := rows.Scan(
+			&i.Stream,
+			&i.Seq,
+			&i.Event,
+			&i.Payload,
+			&i.CommittedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const outboxStandings = `-- name: OutboxStandings :many
+select r.stream::text as stream, r.device::uuid as device, coalesce(s.last_seq, 0)::bigint as last,
+       (c.seq is not null or s.last_seq is null)::boolean as known, coalesce(c.seq, s.last_seq, 0)::bigint as cursor
+from (select unnest($1::text[]) as stream, unnest($2::uuid[]) as device) r
+left join outbox_stream s on s.stream = r.stream
+left join outbox_cursor c on c.stream = r.stream and c.device = r.device
+`
+
+type OutboxStandingsRow struct {
+	Stream string
+	Device string
+	Last   int64
+	Known  bool
+	Cursor int64
+}
+
+// How far each device has come, and whether that is known: of a stream without a line it always is. One that is new begins at the end.
+func (q *Queries) OutboxStandings(ctx context.Context, streams []string, devices []string) ([]OutboxStandingsRow, error) {
+	rows, err := q.db.Query(ctx, outboxStandings, streams, devices)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []OutboxStandingsRow
+	for rows.Next() {
+		var i OutboxStandingsRow
+		if err := rows.Scan(
+			&i.Stream,
+			&i.Device,
+			&i.Last,
+			&i.Known,
+			&i.Cursor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const purgeOutboxCursors = `-- name: PurgeOutboxCursors :execrows
+delete from outbox_cursor where ctid = any(array(
+    select c.ctid from outbox_cursor c
+    where c.at < now() - interval '1 day' and not exists (select from auth_session s where s.id = c.device)
+    limit $1 for update skip locked
+))
+`
+
+// Those of logins that are no more. Rows that another node is at are left to it.
+func (q *Queries) PurgeOutboxCursors(ctx context.Context, most int32) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeOutboxCursors, most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeOutboxLines = `-- name: PurgeOutboxLines :execrows
+delete from outbox_line where ctid = any(array(
+    select l.ctid from outbox_line l where l.committed_at < now() - interval '30 days' limit $1 for update skip locked
+))
+`
+
+// What was said a month ago: whoever was away for longer finds what still holds over REST.
+func (q *Queries) PurgeOutboxLines(ctx context.Context, most int32) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeOutboxLines, most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const raiseOutboxCursors = `-- name: RaiseOutboxCursors :exec
+insert into outbox_cursor (stream, device, seq, at)
+select s.stream, c.device, greatest(least(max(c.seq), max(s.last_seq)), 0), clock_timestamp()
+from (select unnest($1::text[]) as stream, unnest($2::uuid[]) as device, unnest($3::bigint[]) as seq) c
+join outbox_stream s on s.stream = c.stream
+group by s.stream, c.device
+order by s.stream, c.device
+on conflict (stream, device) do update set seq = excluded.seq, at = excluded.at where excluded.seq > outbox_cursor.seq
+`
+
+// A cursor only ever rises, and never above the stream's end.
+func (q *Queries) RaiseOutboxCursors(ctx context.Context, streams []string, devices []string, seqs []int64) error {
+	_, err := q.db.Exec(ctx, raiseOutboxCursors, streams, devices, seqs)
+	return err
 }
 
 const readNotice = `-- name: ReadNotice :one

@@ -1,0 +1,24 @@
+package pg
+
+import (
+	"context"
+
+	"nexus"
+	"nexus/persistence/pg/sqlcgen"
+)
+
+// maxTaught bounds the courses that a teacher hears of at once, which are the newest.
+const maxTaught = 50
+
+// Taught returns the courses of whose staff a person is, the newest first; fifty at most.
+func (s *Courses) Taught(ctx context.Context, user nexus.UserID) ([]nexus.CourseID, error) {
+	var courses []nexus.CourseID
+	err := s.db.do(ctx, "list courses taught", func(ctx context.Context, q *sqlcgen.Queries) error {
+		ids, err := q.Taught(ctx, string(user), maxTaught)
+		for _, id := range ids {
+			courses = append(courses, nexus.CourseID(id))
+		}
+		return err
+	})
+	return courses, err
+}
