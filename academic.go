@@ -293,3 +293,28 @@ func (t AttendanceTotal) Level() AttendanceLevel {
 		return Safe
 	}
 }
+
+// AttendedClass is how a student attended one class.
+type AttendedClass struct {
+	Class    ClassID
+	StartsAt time.Time
+	EndsAt   time.Time
+	TZ       string // of its term
+	Topic    string
+	Status   AttendanceStatus
+	Remarks  string
+}
+
+// Register is how everybody attended a course.
+type Register struct {
+	Classes  []Class // that were held, in order
+	Students []RegisterLine
+}
+
+// RegisterLine is one student's line of a register.
+type RegisterLine struct {
+	User  UserID
+	RegNo string
+	Name  string
+	Marks map[ClassID]AttendanceStatus
+}

@@ -36,12 +36,7 @@ func newFake(seats, room int) *fake {
 	return &fake{fences: graintest.NewStore(), row: make(chan struct{}, 1), roll: rollOf(seats, room), lock: true}
 }
 
-func (f *fake) kind() grain.Kind { return Kind(f, noClass{}) }
-
-// noClass is a course of which no class is open.
-type noClass struct{ ClassStore }
-
-func (noClass) OpenClass(context.Context, nexus.Fence) (*OpenClass, error) { return nil, nil }
+func (f *fake) kind() grain.Kind { return Kind(f, none{}) }
 
 // tx does what one transaction does: hook, lock, fence.
 func (f *fake) tx(ctx context.Context, fence nexus.Fence, do func() error) error {

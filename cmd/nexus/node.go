@@ -169,7 +169,7 @@ func (n *node) openCluster(context.Context) (err error) {
 	}
 	n.cluster, err = cluster.Start(cluster.Config{
 		Carrier: carrier,
-		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with), course.Kind(pg.NewSeats(n.db), nil)},
+		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with), course.Kind(pg.NewSeats(n.db), pg.NewClasses(n.db))},
 		Store:   pg.NewGrains(n.db),
 		Keep: []cluster.Keep{{Kind: mess.KindName, IDs: func(ctx context.Context) ([]string, error) {
 			list, err := halls.Halls(ctx)
@@ -178,7 +178,7 @@ func (n *node) openCluster(context.Context) (err error) {
 				ids[i] = string(h.ID)
 			}
 			return ids, err
-		}}, {Kind: incident.KindName, IDs: n.safety.openIncidents}},
+		}}, {Kind: incident.KindName, IDs: n.safety.openIncidents}, {Kind: course.KindName, IDs: pg.NewClasses(n.db).OpenCourses}},
 		Gossip:   &n.cfg.gossip,
 		Links:    n.cfg.links,
 		Version:  version(),
@@ -231,6 +231,7 @@ func (n *node) openTransport(context.Context) error {
 		Importer: n.openImports(guard), Imports: pg.NewImports(n.db), ImportBytes: n.cfg.imports,
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
 		Catalogue: pg.NewCourses(n.db), Seats: course.NewClient(n.cluster), Enrollments: pg.NewSeats(n.db),
+		LiveClasses: course.NewClient(n.cluster), Classes: pg.NewClasses(n.db),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
 	onSockets, err := n.onSockets(guard, limiter)

@@ -48,6 +48,8 @@ type Deps struct {
 	Catalogue   Catalogue
 	Seats       Seats
 	Enrollments Enrollments
+	LiveClasses LiveClasses
+	Classes     Classes
 
 	Cluster Cluster
 	Limiter limit.Limiter
@@ -59,9 +61,9 @@ type Deps struct {
 // API is the REST house. Its routes are fixed once New returns.
 type API struct {
 	Deps
-	huma    huma.API
-	ops     []Operation
-	uploads chan struct{} // holds one for each upload that is being read
+	huma  huma.API
+	ops   []Operation
+	files chan struct{} // holds one for each file that is being handed in
 }
 
 // Operation is a registered route, for documents and generated tests.
@@ -75,7 +77,7 @@ type Operation struct {
 // New registers every resource, the OpenAPI document at /openapi.json and its page at /docs.
 func New(app *fiber.App, d Deps) *API {
 	d.Limits = d.Limits.orDefault()
-	a := &API{Deps: d, uploads: make(chan struct{}, uploadsAtOnce)}
+	a := &API{Deps: d, files: make(chan struct{}, filesAtOnce)}
 	a.huma = humafiber.NewWithGroup(app, app.Group(Base), config(d.Limits))
 	a.authRoutes()
 	a.profileRoutes()
@@ -88,7 +90,9 @@ func New(app *fiber.App, d Deps) *API {
 	a.termRoutes()
 	a.courseRoutes()
 	a.enrollmentRoutes()
-	a.pictures(app)
+	a.classRoutes()
+	a.attendanceRoutes()
+	a.uploads(app)
 	a.documents(app)
 	return a
 }

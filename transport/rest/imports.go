@@ -24,7 +24,7 @@ import (
 const ImportsPath = "/imports"
 
 const (
-	uploadsAtOnce            = 2 // for each may bring a file as large as there are
+	filesAtOnce              = 2 // for each may bring a file as large as there are
 	bucketImport      bucket = "import:"
 	usualImportBytes         = 100 << 20
 	formBytes                = 4 << 10 // that a form may have around its file
@@ -158,8 +158,8 @@ func (a *API) startImport(ctx context.Context, kind nexus.ImportKind, media stri
 		return nil, tooLarge(most)
 	}
 	select {
-	case a.uploads <- struct{}{}:
-		defer func() { <-a.uploads }()
+	case a.files <- struct{}{}:
+		defer func() { <-a.files }()
 	default:
 		return nil, &nexus.Error{Code: nexus.RateLimited, Message: "other files are being handed in, wait for them", RetryAfter: 10 * time.Second}
 	}

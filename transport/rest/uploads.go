@@ -7,8 +7,8 @@ import (
 	"nexus/transport/rest/problem"
 )
 
-// pictures serves pictures. A name is never used twice, so caches may keep them for ever.
-func (a *API) pictures(app *fiber.App) {
+// uploads serves pictures. A name is never used twice, so caches may keep them for ever.
+func (a *API) uploads(app *fiber.App) {
 	app.Get(AvatarPath+":name", a.sendAvatar)
 }
 

@@ -22,6 +22,7 @@ type Academic struct {
 	meetings map[nexus.CourseID][]nexus.Meeting
 	rolls    map[nexus.CourseID]*course.Roll
 	dropped  map[nexus.Enrollment]bool
+	classes  classes
 }
 
 var (
@@ -33,7 +34,7 @@ var (
 
 // NewAcademic returns a campus without courses.
 func NewAcademic() *Academic {
-	return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}, rolls: map[nexus.CourseID]*course.Roll{}, dropped: map[nexus.Enrollment]bool{}}
+	return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}, rolls: map[nexus.CourseID]*course.Roll{}, dropped: map[nexus.Enrollment]bool{}, classes: newClasses()}
 }
 
 // find returns the place of the item that is meant. It needs the lock.

@@ -130,7 +130,7 @@ func New(t testing.TB, change ...func(*Config)) *House {
 	h.Server = transport.New(c.Server)
 	h.API = rest.New(h.Server.App(), rest.Deps{
 		Auth: h.Auth, Profiles: h, Office: h, Audit: h, Halls: h.Mess, Menus: h.Mess, LiveHalls: h.Mess, Publisher: h.Mess,
-		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety, Notices: h.Notices, Cluster: h.Safety, Catalogue: h.Academic, Seats: h.Academic, Enrollments: h.Academic,
+		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety, Notices: h.Notices, Cluster: h.Safety, Catalogue: h.Academic, Seats: h.Academic, Enrollments: h.Academic, LiveClasses: h.Academic, Classes: h.Academic,
 		Importer: h.Imports, Imports: h.Imports, ImportBytes: ImportBytes,
 		Limiter: c.Server.Limiter, Limits: c.Limits, Log: log, Secure: c.Secure,
 	})
