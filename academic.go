@@ -136,13 +136,26 @@ type Meeting struct {
 // At returns when the meeting that is held on a day (YYYY-MM-DD) begins and ends. A time that the clocks skip on that day is as much later
 // as they are put forward; one that they show twice is the first.
 func (m Meeting) At(day string, zone *time.Location) (starts, ends time.Time, err error) {
-	if starts, err = time.ParseInLocation("2006-01-02 15:04", day+" "+m.Starts, zone); err != nil {
-		return starts, ends, InvalidField("date", "is no day")
+	if starts, err = wallClock(day, m.Starts, zone); err != nil {
+		return starts, ends, err
 	}
-	if ends, err = time.ParseInLocation("2006-01-02 15:04", day+" "+m.Ends, zone); err != nil {
-		return starts, ends, InvalidField("date", "is no day")
+	ends, err = wallClock(day, m.Ends, zone)
+	return starts, ends, err
+}
+
+// wallClock is when the clocks of a zone show a time, by the rules of RFC 5545, section 3.3.5. Package time does not say which of two it
+// takes.
+func wallClock(day, clock string, zone *time.Location) (time.Time, error) {
+	at, err := time.ParseInLocation("2006-01-02 15:04", day+" "+clock, zone)
+	if err != nil {
+		return at, InvalidField("date", "is no day")
 	}
-	return starts, ends, nil
+	_, before := at.Add(-6 * time.Hour).Zone() // clocks are never set back twice within that
+	_, now := at.Zone()
+	if first := at.Add(time.Duration(now-before) * time.Second); first.Before(at) && first.Format("15:04") == clock {
+		at = first
+	}
+	return at, nil
 }
 
 // Days returns the first and the last day on which the meeting may be held.
@@ -317,4 +330,44 @@ type RegisterLine struct {
 	RegNo string
 	Name  string
 	Marks map[ClassID]AttendanceStatus
+}
+
+// Timetable is what somebody has to do with courses: those in which they have a seat or which they teach, and all that belongs to them.
+type Timetable struct {
+	Terms    map[TermID]Term
+	Courses  []Course
+	Meetings []Meeting
+	Classes  []Class
+	Rooms    map[RoomID]Room
+	Teachers map[UserID]Staff // whoever teaches a meeting without being of the staff is here as well
+}
+
+// Teacher is who teaches a meeting, or a class of its own for a zero Meeting; zero for nobody.
+func (t Timetable) Teacher(c Course, m Meeting) Staff {
+	if m.Teacher != "" {
+		return t.Teachers[m.Teacher]
+	}
+	if len(c.Staff) > 0 {
+		return c.Staff[0]
+	}
+	return Staff{}
+}
+
+// Assignment is work that a course sets.
+type Assignment struct {
+	ID          AssignmentID `json:"id"`
+	Course      CourseID     `json:"courseId"`
+	Code        string       `json:"courseCode,omitempty"` // in lists over several courses
+	Title       string       `json:"title"`
+	Description string       `json:"description"`
+	DueAt       time.Time    `json:"dueAt"`
+	Points      *int         `json:"points"`
+	CreatedAt   time.Time    `json:"createdAt"`
+	Version     int64        `json:"version"`
+}
+
+// Feed is that a person's calendar may be read by who knows its address.
+type Feed struct {
+	CreatedAt time.Time  `json:"createdAt"`
+	UsedAt    *time.Time `json:"usedAt"` // last
 }

@@ -68,7 +68,7 @@ select * from attendance where session_id = @session_id order by marked_at, user
 -- name: PutMarks :exec
 -- Who has a mark keeps it.
 insert into attendance (session_id, course_id, user_id, status, method, device, flags, marked_at)
-select @session_id, @course_id, m.user_id, m.status, 'CODE', nullif(m.device, ''::bytea), string_to_array(nullif(m.flags, ''), ','), m.at
+select @session_id, @course_id, m.user_id, m.status, 'CODE', nullif(m.device, ''::bytea), string_to_array(m.flags, ','), m.at
 from (select unnest(@users::uuid[]) as user_id, unnest(@statuses::text[]) as status, unnest(@devices::bytea[]) as device,
              unnest(@flags::text[]) as flags, unnest(@ats::timestamptz[]) as at) m
 on conflict (session_id, user_id) do nothing;

@@ -599,7 +599,7 @@ func (q *Queries) PutClass(ctx context.Context, arg PutClassParams) error {
 
 const putMarks = `-- name: PutMarks :exec
 insert into attendance (session_id, course_id, user_id, status, method, device, flags, marked_at)
-select $1, $2, m.user_id, m.status, 'CODE', nullif(m.device, ''::bytea), string_to_array(nullif(m.flags, ''), ','), m.at
+select $1, $2, m.user_id, m.status, 'CODE', nullif(m.device, ''::bytea), string_to_array(m.flags, ','), m.at
 from (select unnest($3::uuid[]) as user_id, unnest($4::text[]) as status, unnest($5::bytea[]) as device,
              unnest($6::text[]) as flags, unnest($7::timestamptz[]) as at) m
 on conflict (session_id, user_id) do nothing
