@@ -109,17 +109,17 @@ func TestABundleIsTakenOverAndFoundAgain(t *testing.T) {
 	t.Parallel()
 	o := open(t)
 	o.rostered(bundle(t, term1), 2+4+2+4, 0, 0)
-	for query, want := range map[string]string{
-		`select string_agg(concat_ws(' ', name, starts_on, ends_on, tz), ', ' order by starts_on) from term`: "Autumn 2026-09-01 2026-12-18 Asia/Kolkata, Spring 2027-01-11 2027-04-30 Asia/Kolkata",
-		`select id from term where name = 'Autumn'`:                                                          "autumn-26",
-		`select string_agg(concat_ws(' ', v.email, v.name, array_to_string(v.roles, '+'), v.reg_no, p.phone), ', ' order by v.email) from user_view v join profile p on p.user_id = v.id where not 'ADMIN' = any (v.roles)`: "asha@campus.example Asha Rao STUDENT R1 +91 1, meera@campus.example Meera Iyer FACULTY T1 , ravi@campus.example Ravi Rao STUDENT  +91 2, tom@campus.example Tom Das FACULTY T2 ",
-		`select string_agg(concat_ws(' ', t.name, code, title, credits, capacity, (select count(*) from course_seat s where s.course_id = c.id)), ', ' order by code) from course c join term t on t.id = c.term_id`:        "Spring PH Waves 0.0 0 0, Autumn PH-1 Optics 0.0 2 2",
-		`select string_agg(concat_ws(' ', email, kind), ', ' order by position) from course_staff f join app_user u on u.id = f.user_id`:                                                                                    "meera@campus.example INSTRUCTOR, tom@campus.example ASSISTANT",
-		`select string_agg(concat_ws(' ', email, e.status, seat_no), ', ' order by email) from enrollment e join app_user u on u.id = e.user_id`:                                                                            "asha@campus.example ENROLLED 1, ravi@campus.example ENROLLED 2",
-		`select count(*)::text from external_id where source = 'oneroster'`:                                                                                                                                                 "8",
+	for _, c := range [][2]string{
+		{`select string_agg(concat_ws(' ', name, starts_on, ends_on, tz), ', ' order by starts_on) from term`, "Autumn 2026-09-01 2026-12-18 Asia/Kolkata, Spring 2027-01-11 2027-04-30 Asia/Kolkata"},
+		{`select id from term where name = 'Autumn'`, "autumn-26"},
+		{`select string_agg(concat_ws(' ', v.email, v.name, array_to_string(v.roles, '+'), v.reg_no, p.phone), ', ' order by v.email) from user_view v join profile p on p.user_id = v.id where not 'ADMIN' = any (v.roles)`, "asha@campus.example Asha Rao STUDENT R1 +91 1, meera@campus.example Meera Iyer FACULTY T1 , ravi@campus.example Ravi Rao STUDENT  +91 2, tom@campus.example Tom Das FACULTY T2 "},
+		{`select string_agg(concat_ws(' ', t.name, code, title, credits, capacity, (select count(*) from course_seat s where s.course_id = c.id)), ', ' order by code) from course c join term t on t.id = c.term_id`, "Spring PH Waves 0.0 0 0, Autumn PH-1 Optics 0.0 2 2"},
+		{`select string_agg(concat_ws(' ', email, kind), ', ' order by position) from course_staff f join app_user u on u.id = f.user_id`, "meera@campus.example INSTRUCTOR, tom@campus.example ASSISTANT"},
+		{`select string_agg(concat_ws(' ', email, e.status, seat_no), ', ' order by email) from enrollment e join app_user u on u.id = e.user_id`, "asha@campus.example ENROLLED 1, ravi@campus.example ENROLLED 2"},
+		{`select count(*)::text from external_id where source = 'oneroster'`, "8"},
 	} {
-		if got := one[string](o, query); got != want {
-			t.Errorf("%s\n%s, want\n%s", query, got, want)
+		if got := one[string](o, c[0]); got != c[1] {
+			t.Errorf("%s\n%s, want\n%s", c[0], got, c[1])
 		}
 	}
 	before := o.campus()
