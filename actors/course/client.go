@@ -55,6 +55,13 @@ func (c Client) Change(ctx context.Context, by nexus.Caller, id nexus.CourseID, 
 	return course, nil
 }
 
+// MoveUp gives free seats to those who wait, and tells everybody how many are left. It is for those who have changed the course, and shut out its
+// grain, themselves.
+func (c Client) MoveUp(ctx context.Context, id nexus.CourseID) error {
+	_, err := grain.Ask[*grain.Done](ctx, c.dir, ref(id), &MoveUp{})
+	return err
+}
+
 // Do has staff's act done with a class, which is durable when it returns. StateConflict, with the state, for what is not possible.
 func (c Client) Do(ctx context.Context, id nexus.CourseID, a Act) (nexus.Class, error) {
 	text, err := json.Marshal(a.Class)

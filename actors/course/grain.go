@@ -50,6 +50,8 @@ func (g *Grain) Receive(c *grain.Context, msg any) {
 		g.seats.ask(c, m.GetBy(), m.GetUser(), true)
 	case *Change:
 		g.seats.change(c, m)
+	case *MoveUp:
+		g.seats.enqueue(c, wish{asker: c.Asker()})
 	case *DoClass:
 		g.classes.act(c, m)
 	case *MarkMe:

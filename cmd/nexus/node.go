@@ -136,7 +136,7 @@ func (n *node) openDatabase(ctx context.Context) error {
 	}
 	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
 		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors},
-		chore{"outbox", pg.NewOutbox(n.db).Purge}))
+		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil
@@ -228,6 +228,7 @@ func (n *node) openTransport(context.Context) error {
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
+		Importer: n.openImports(guard), Imports: pg.NewImports(n.db), ImportBytes: n.cfg.imports,
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
 		Catalogue: pg.NewCourses(n.db), Seats: course.NewClient(n.cluster), Enrollments: pg.NewSeats(n.db),
 		LiveClasses: course.NewClient(n.cluster), Classes: pg.NewClasses(n.db),

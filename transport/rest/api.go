@@ -39,6 +39,10 @@ type Deps struct {
 	Incidents    Incidents
 	SafetyOffice SafetyOffice
 
+	Importer    Importer
+	Imports     Imports
+	ImportBytes int64 // of one file at most
+
 	Notices Notices
 
 	Catalogue   Catalogue
@@ -59,8 +63,9 @@ type Deps struct {
 // API is the REST house. Its routes are fixed once New returns.
 type API struct {
 	Deps
-	huma huma.API
-	ops  []Operation
+	huma  huma.API
+	ops   []Operation
+	files chan struct{} // holds one for each file that is being handed in
 }
 
 // Operation is a registered route, for documents and generated tests.
@@ -74,7 +79,7 @@ type Operation struct {
 // New registers every resource, the OpenAPI document at /openapi.json and its page at /docs.
 func New(app *fiber.App, d Deps) *API {
 	d.Limits = d.Limits.orDefault()
-	a := &API{Deps: d}
+	a := &API{Deps: d, files: make(chan struct{}, filesAtOnce)}
 	a.huma = humafiber.NewWithGroup(app, app.Group(Base), config(d.Limits))
 	a.authRoutes()
 	a.profileRoutes()
@@ -82,6 +87,7 @@ func New(app *fiber.App, d Deps) *API {
 	a.clusterRoutes()
 	a.messRoutes()
 	a.safetyRoutes()
+	a.importRoutes()
 	a.noticeRoutes()
 	a.termRoutes()
 	a.courseRoutes()
