@@ -117,6 +117,7 @@ func (f *fakeClasses) status() (s nexus.ClassStatus) {
 }
 
 func (f *fakeClasses) last() (m Mark) {
+	time.Sleep(10 * time.Millisecond) // a few round trips
 	synctest.Wait()
 	f.with(func() { m = f.tries[len(f.tries)-1] })
 	return m
