@@ -83,7 +83,7 @@ func (s *Assignments) CreateAssignment(ctx context.Context, by nexus.Caller, a n
 		if err != nil {
 			return made, err
 		}
-		data, err := json.Marshal(map[string]any{"courseId": c.ID, "assignmentId": made.ID, "dueAt": made.DueAt})
+		data, err := json.Marshal(map[string]any{"courseId": c.ID, "assignmentId": made.ID, "dueAt": clock(made.DueAt)})
 		if err != nil {
 			return made, fmt.Errorf("encode a notice: %w", err)
 		}

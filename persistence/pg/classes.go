@@ -325,7 +325,7 @@ func changeNotices(users []nexus.UserID, c nexus.Course, term nexus.Term, before
 	if after.Reason != "" {
 		body += " " + after.Reason
 	}
-	data, err := json.Marshal(map[string]any{"courseId": c.ID, "sessionId": after.ID, "startsAt": after.StartsAt, "roomId": after.Room})
+	data, err := json.Marshal(map[string]any{"courseId": c.ID, "sessionId": after.ID, "startsAt": clock(after.StartsAt), "roomId": after.Room})
 	if err != nil {
 		return nil, fmt.Errorf("encode a notice: %w", err)
 	}
