@@ -162,6 +162,34 @@ func (c frameCase) check(t *testing.T, size int) {
 	}
 }
 
+// TestWhatIsAnnouncedCostsNothing: memory is taken for what has come, and at most twice as much, whatever a header says.
+func TestWhatIsAnnouncedCostsNothing(t *testing.T) {
+	const limit = 100_000
+	none := func(byte, []byte) error { t.Error("a message"); return nil }
+	d := frameDecoder{limit: limit}
+	if err := d.feed(masked(0x80|opText, strings.Repeat("x", limit))[:20], none); err != nil || cap(d.msg) > 64 {
+		t.Errorf("%d bytes are kept of 6: %v", cap(d.msg), err)
+	}
+	d = frameDecoder{limit: limit}
+	empty, one := bytes.Repeat(masked(opContinuation, ""), 1000), bytes.Repeat(masked(opContinuation, "x"), 1000)
+	if err := d.feed(masked(opText, ""), none); err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		if err := d.feed(bytes.Clone(empty), none); err != nil || cap(d.msg) != 0 {
+			t.Fatalf("%d bytes are kept of nothing: %v", cap(d.msg), err)
+		}
+	}
+	for range limit / 1000 {
+		if err := d.feed(bytes.Clone(one), none); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := d.feed(masked(opContinuation, "x"), none); err != errFrame(PayloadTooLarge) || cap(d.msg) > 2*limit {
+		t.Errorf("%v, %d bytes are kept of %d", err, cap(d.msg), limit)
+	}
+}
+
 // However the bytes are cut, the same frames come out.
 func TestFrameDecoderIsBlindToCuts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
