@@ -97,7 +97,8 @@ func TestClientsCloseFrameIsEchoed(t *testing.T) {
 	closing := func(code int, text string) string { return string([]byte{byte(code >> 8), byte(code)}) + text }
 	type exchange struct{ sent, echo string }
 	tests := []exchange{
-		{"", ""}, {"\x00", closing(1002, "")}, // half a code
+		{"", ""},
+		{"\x00", closing(1002, "")}, // half a code
 		{closing(4001, "why"), closing(4001, "")},
 		{closing(1000, strings.Repeat("x", 123)), closing(1000, "")},
 		{closing(1000, "\xff"), closing(1007, "")},

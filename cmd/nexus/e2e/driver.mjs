@@ -3,6 +3,7 @@
 //   {"op":"dial","url":"http://...","ns":"/mess","options":{...}}   opens the socket
 //   {"op":"emit","event":"subscribe","args":[...],"ack":1}          the callback comes back as {"kind":"ack","ack":1,"args":[...]}
 //                    with "timeout":50 the callback has an "error" if none comes in so many ms; with "volatile":true it may be dropped
+//   {"op":"also","ns":"/mess","event":"echo","args":[...],"ack":1}  the same in another namespace of the same connection
 //   {"op":"auth","auth":{...}}                                      what the next CONNECT carries
 //   {"op":"connect"} {"op":"disconnect"}
 //   {"op":"drop"}                                                   the connection breaks, and the client comes back by itself
@@ -64,6 +65,9 @@ const commands = {
       tell("ack", event, answer, { ack, error: error?.message });
     };
     to.emit(event, ...read(args), ...(ack ? [heard] : []));
+  },
+  also({ ns, event, args, ack }) {
+    socket.io.socket(ns).emit(event, ...read(args), (...answer) => tell("ack", event, answer, { ack }));
   },
   auth({ auth }) {
     socket.auth = auth;

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -203,6 +204,32 @@ func TestANamespaceWithAQuery(t *testing.T) {
 	}
 	var echoed string
 	c.call(&echoed, "echo", "x")
+}
+
+// TestNamespacesShareAConnection, and each ends alone.
+func TestNamespacesShareAConnection(t *testing.T) {
+	t.Parallel()
+	s, m, engine := mirrored(t, engineio.Config{}, nil)
+	c := connect(t, s, "/", nil)
+	ask := func(n int) {
+		t.Helper()
+		c.command(map[string]any{"op": "also", "ns": "/custom", "event": "echo", "args": []int{n}, "ack": n})
+		c.await("the callback", func(e event) bool { return e.Kind == "ack" && e.Ack == n && string(e.Args[0]) == strconv.Itoa(n) })
+	}
+	ask(1)
+	a, b := next(t, "socket", m.sockets), next(t, "socket", m.sockets)
+	if a.Namespace() != "/" || b.Namespace() != "/custom" || a.ID() == b.ID() || a.ConnectionID() != b.ConnectionID() {
+		t.Errorf("%s %s, %s %s", a.Namespace(), a.ID(), b.Namespace(), b.ID())
+	}
+	c.command(map[string]any{"op": "disconnect"})
+	c.expect("disconnect")
+	ask(2)
+	if n := engine.Len(); n != 1 {
+		t.Errorf("%d sessions", n)
+	}
+	if err := b.Emit("x"); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestAnUpgradeThatFails: the client goes on by polling, or comes back; it is served either way, and nothing is left of the attempt.
