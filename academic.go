@@ -2,6 +2,7 @@ package nexus
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -135,13 +136,26 @@ type Meeting struct {
 // At returns when the meeting that is held on a day (YYYY-MM-DD) begins and ends. A time that the clocks skip on that day is as much later
 // as they are put forward; one that they show twice is the first.
 func (m Meeting) At(day string, zone *time.Location) (starts, ends time.Time, err error) {
-	if starts, err = time.ParseInLocation("2006-01-02 15:04", day+" "+m.Starts, zone); err != nil {
-		return starts, ends, InvalidField("date", "is no day")
+	if starts, err = wallClock(day, m.Starts, zone); err != nil {
+		return starts, ends, err
 	}
-	if ends, err = time.ParseInLocation("2006-01-02 15:04", day+" "+m.Ends, zone); err != nil {
-		return starts, ends, InvalidField("date", "is no day")
+	ends, err = wallClock(day, m.Ends, zone)
+	return starts, ends, err
+}
+
+// wallClock is when the clocks of a zone show a time, by the rules of RFC 5545, section 3.3.5. Package time does not say which of two it
+// takes.
+func wallClock(day, clock string, zone *time.Location) (time.Time, error) {
+	at, err := time.ParseInLocation("2006-01-02 15:04", day+" "+clock, zone)
+	if err != nil {
+		return at, InvalidField("date", "is no day")
 	}
-	return starts, ends, nil
+	_, before := at.Add(-6 * time.Hour).Zone() // clocks are never set back twice within that
+	_, now := at.Zone()
+	if first := at.Add(time.Duration(now-before) * time.Second); first.Before(at) && first.Format("15:04") == clock {
+		at = first
+	}
+	return at, nil
 }
 
 // Days returns the first and the last day on which the meeting may be held.
@@ -225,3 +239,135 @@ const (
 	Excused AttendanceStatus = "EXCUSED"
 	Absent  AttendanceStatus = "ABSENT"
 )
+
+// AttendanceMark is how one student attended one class.
+type AttendanceMark struct {
+	User     UserID           `json:"userId"`
+	Status   AttendanceStatus `json:"status"`
+	Method   string           `json:"method"` // CODE, MANUAL, IMPORT or AUTO: by the clock
+	Flags    []string         `json:"flags"`  // reasons to look twice
+	Remarks  string           `json:"remarks"`
+	MarkedBy *UserID          `json:"markedBy"` // null: the student's own, or the clock's
+	MarkedAt time.Time        `json:"markedAt"`
+}
+
+// Attendee is a student of a class as its staff sees them.
+type Attendee struct {
+	User  UserID          `json:"userId"`
+	Name  string          `json:"name"`
+	RegNo string          `json:"regNo"`
+	Mark  *AttendanceMark `json:"mark"`  // null: none yet
+	Tries int             `json:"tries"` // to be marked, wrong codes among them
+}
+
+// AttendanceTotal is how a student attended a course.
+type AttendanceTotal struct {
+	Course   CourseID `json:"courseId"`
+	User     UserID   `json:"userId"`
+	Name     string   `json:"name"`
+	RegNo    string   `json:"regNo"`
+	Total    int      `json:"totalClasses"` // held, but for those that the student was excused from
+	Attended int      `json:"attendedClasses"`
+	Excused  int      `json:"excusedClasses"`
+}
+
+// Percentage is the share of classes that were attended, with one decimal; 100 before there was any.
+func (t AttendanceTotal) Percentage() float64 {
+	if t.Total == 0 {
+		return 100
+	}
+	return math.Round(1000*float64(t.Attended)/float64(t.Total)) / 10
+}
+
+// AttendanceLevel says what a percentage means.
+type AttendanceLevel string
+
+// The levels, as the original client writes them.
+const (
+	Safe          AttendanceLevel = "Safe"
+	Warning       AttendanceLevel = "Warning"
+	CriticallyLow AttendanceLevel = "Critical"
+)
+
+// Below how many per cent they begin.
+const (
+	warningBelow  = 85
+	criticalBelow = 75
+)
+
+// Level is Critical below 75 per cent and Warning below 85, before any rounding.
+func (t AttendanceTotal) Level() AttendanceLevel {
+	switch {
+	case 100*t.Attended < criticalBelow*t.Total:
+		return CriticallyLow
+	case 100*t.Attended < warningBelow*t.Total:
+		return Warning
+	default:
+		return Safe
+	}
+}
+
+// AttendedClass is how a student attended one class.
+type AttendedClass struct {
+	Class    ClassID
+	StartsAt time.Time
+	EndsAt   time.Time
+	TZ       string // of its term
+	Topic    string
+	Status   AttendanceStatus
+	Remarks  string
+}
+
+// Register is how everybody attended a course.
+type Register struct {
+	Classes  []Class // that were held, in order
+	Students []RegisterLine
+}
+
+// RegisterLine is one student's line of a register.
+type RegisterLine struct {
+	User  UserID
+	RegNo string
+	Name  string
+	Marks map[ClassID]AttendanceStatus
+}
+
+// Timetable is what somebody has to do with courses: those in which they have a seat or which they teach, and all that belongs to them.
+type Timetable struct {
+	Terms    map[TermID]Term
+	Courses  []Course
+	Meetings []Meeting
+	Classes  []Class
+	Rooms    map[RoomID]Room
+	Teachers map[UserID]Staff // whoever teaches a meeting without being of the staff is here as well
+}
+
+// Teacher is who teaches a meeting, or a class of its own for a zero Meeting; zero for nobody.
+func (t Timetable) Teacher(c Course, m Meeting) Staff {
+	if m.Teacher != "" {
+		return t.Teachers[m.Teacher]
+	}
+	if len(c.Staff) > 0 {
+		return c.Staff[0]
+	}
+	return Staff{}
+}
+
+// Assignment is work that a course sets.
+type Assignment struct {
+	ID          AssignmentID `json:"id"`
+	Course      CourseID     `json:"courseId"`
+	Code        string       `json:"courseCode,omitempty"` // in lists over several courses
+	Title       string       `json:"title"`
+	Description string       `json:"description"`
+	DueAt       time.Time    `json:"dueAt"`
+	Points      *int         `json:"points"`
+	CreatedAt   time.Time    `json:"createdAt"`
+	Version     int64        `json:"version"`
+}
+
+// Feed is that a person's calendar may be read by who knows its address.
+type Feed struct {
+	CreatedAt time.Time  `json:"createdAt"`
+	UsedAt    *time.Time `json:"usedAt"` // last
+}

@@ -154,7 +154,9 @@ create table class_session (
     constraint class_session_secret_check1   check (status <> 'OPEN' or secret is not null)
 );
 create index class_session_course_id_idx on class_session (course_id, starts_at);
-create index class_session_open_idx on class_session (ends_at) where status = 'OPEN';
+-- One class of a course is open at a time: the second lock behind the course's grain.
+create unique index class_session_open_key on class_session (course_id) where status = 'OPEN';
+create index class_session_room_id_idx on class_session (room_id, starts_at) where room_id is not null;
 
 -- Who was there. flags are reasons to look twice, never to refuse.
 create table attendance (
@@ -252,3 +254,9 @@ create view meeting_view as
 select m.*, coalesce(m.teacher, (select s.user_id from course_staff s where s.course_id = m.course_id
                                  order by s.kind desc, s.position, s.user_id limit 1)) as taught_by
 from course_meeting m;
+
+-- A class as others see it: nothing of its codes.
+create view class_view as
+select id, course_id, meeting_id, coalesce(to_char(occurs_on, 'YYYY-MM-DD'), '')::text as occurs_on, starts_at, ends_at, room_id, topic, status, reason,
+       fenced, late_min, opened_at, closed_at, version
+from class_session;

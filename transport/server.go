@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -32,6 +34,7 @@ const (
 	connections   = 20_000           // at once, sockets included; past it new ones are refused, for each may bring a body
 	handleTimeout = 15 * time.Second // what a handler may take: databases and grains are asked under it
 	headerLimit   = 8 << 10          // also what each connection keeps as its buffer
+	uploadTimeout = 10 * time.Minute // a term's file over a slow line
 )
 
 // Options is what a Server works with.
@@ -87,10 +90,12 @@ func New(o Options) *Server {
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, ReadBufferSize: headerLimit,
 		// Forms are read by the one route that takes them, which answers for broken ones.
 		DisablePreParseMultipartForm: true,
-		ErrorHandler:                 s.answer,
+		// The library streams all bodies or none; all but uploads are read before anything looks at them.
+		StreamRequestBody: true,
+		ErrorHandler:      s.answer,
 	})
 	s.app.Server().HeaderReceived = s.perRoute
-	s.app.Server().Handler = s.knownMethods(s.app.Server().Handler)
+	s.app.Server().Handler = s.knownMethods(s.bodies(s.app.Server().Handler))
 	s.app.Server().NoDefaultServerHeader = true
 	s.app.Use(s.origin, s.observe, s.recover, headers, s.cors, s.awake, encodings, s.flood)
 	s.app.Get("/healthz", s.healthz)
@@ -102,15 +107,69 @@ func New(o Options) *Server {
 // App is where routes are mounted before Open.
 func (s *Server) App() *fiber.App { return s.app }
 
-// perRoute gives pictures more room and time, before their body is read: those of people alone whom we gave a token, for the room
-// is taken before anybody is asked who that is.
+// perRoute gives pictures and uploads more room and time, before their body is read: those of people alone whom we gave a token, for the
+// room is taken before anybody is asked who that is.
 func (s *Server) perRoute(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
-	_, token, _ := strings.Cut(string(h.Peek(fiber.HeaderAuthorization)), " ")
-	if path == rest.Base+"/profile/photo" && (s.Signed == nil || s.Signed(strings.TrimSpace(token))) {
-		return fasthttp.RequestConfig{MaxRequestBodySize: photoLimit, ReadTimeout: photoTimeout}
+	picture, upload := path == rest.Base+"/profile/photo", h.IsPost() && strings.HasPrefix(path, rest.Base+rest.ImportsPath+"/")
+	if !picture && !upload {
+		return fasthttp.RequestConfig{}
 	}
-	return fasthttp.RequestConfig{}
+	_, token, _ := strings.Cut(string(h.Peek(fiber.HeaderAuthorization)), " ")
+	switch {
+	case s.Signed != nil && !s.Signed(strings.TrimSpace(token)):
+		return fasthttp.RequestConfig{}
+	case picture:
+		return fasthttp.RequestConfig{MaxRequestBodySize: photoLimit, ReadTimeout: photoTimeout}
+	default:
+		return fasthttp.RequestConfig{MaxRequestBodySize: onTheWire, ReadTimeout: uploadTimeout}
+	}
+}
+
+// onTheWire is the bound of bodies that are left to their route. It is no bound: the route has one.
+const onTheWire = 1
+
+// bodies reads what comes with a request before anybody looks at it, within the bound of its route. An upload stays on the wire: its route
+// reads it when it knows who sends it, and the connection ends with it, for nobody knows how much of it is still under way.
+func (s *Server) bodies(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		stream := ctx.RequestBodyStream()
+		if stream == nil {
+			next(ctx)
+			return
+		}
+		limit := s.perRoute(&ctx.Request.Header).MaxRequestBodySize
+		if limit == onTheWire {
+			next(ctx)
+			ctx.SetConnectionClose()
+			return
+		}
+		body, err := whole(stream, ctx.Request.Header.ContentLength(), cmp.Or(limit, bodyLimit))
+		if err != nil {
+			ctx.SetConnectionClose()
+			s.app.Server().ErrorHandler(ctx, err)
+			return
+		}
+		ctx.Request.SetBodyRaw(body)
+		next(ctx)
+	}
+}
+
+// whole reads a body of length bytes, or, where that is below 0, to its end.
+func whole(stream io.Reader, length, limit int) ([]byte, error) {
+	if length > limit {
+		return nil, fasthttp.ErrBodyTooLarge
+	}
+	if length >= 0 {
+		body := make([]byte, length)
+		_, err := io.ReadFull(stream, body)
+		return body, err
+	}
+	body, err := io.ReadAll(io.LimitReader(stream, int64(limit)+1))
+	if err == nil && len(body) > limit {
+		err = fasthttp.ErrBodyTooLarge
+	}
+	return body, err
 }
 
 // knownMethods refuses methods that HTTP does not have, which Fiber would answer in plain text.

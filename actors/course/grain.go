@@ -24,7 +24,9 @@ type Grain struct {
 // Kind returns the kind of courses over their stores.
 func Kind(s SeatStore, c ClassStore) grain.Kind {
 	return grain.Kind{Name: KindName, Idle: idleAfter, New: func(string) grain.Grain {
-		return &Grain{seats: seats{store: s}, classes: classes{store: c}}
+		g := &Grain{seats: seats{store: s}, classes: classes{store: c}}
+		g.classes.roll = func() Roll { return g.seats.roll }
+		return g
 	}}
 }
 
@@ -48,6 +50,18 @@ func (g *Grain) Receive(c *grain.Context, msg any) {
 		g.seats.ask(c, m.GetBy(), m.GetUser(), true)
 	case *Change:
 		g.seats.change(c, m)
+	case *MoveUp:
+		g.seats.enqueue(c, wish{asker: c.Asker()})
+	case *DoClass:
+		g.classes.act(c, m)
+	case *MarkMe:
+		g.classes.mark(c, m)
+	case *CorrectMark:
+		g.classes.correct(c, m)
+	case *ShowCode:
+		g.classes.showCode(c, m)
+	case beatNow:
+		g.classes.beat(c)
 	default:
 		c.Log.Error("unknown message", "type", fmt.Sprintf("%T", msg))
 		c.Fail(nexus.Errorf(nexus.Internal, "course does not know %T", msg))
@@ -60,5 +74,5 @@ func (g *Grain) Busy() bool { return g.classes.busy() }
 // Stop implements grain.Grain. Who was not answered yet asks the next activation.
 func (g *Grain) Stop(_ context.Context, c *grain.Context) {
 	g.seats.stop()
-	g.classes.stop(c)
+	g.classes.stop()
 }

@@ -2,6 +2,7 @@ package course
 
 import (
 	"encoding/json"
+	"time"
 
 	"nexus"
 	"nexus/actors/grain"
@@ -51,4 +52,58 @@ func encode(payload any) []byte {
 		panic(err) // plain numbers and strings always marshal
 	}
 	return b
+}
+
+// ScheduleShown is the payload of SCHEDULE_UPDATE. Lines of streams have their own seq.
+type ScheduleShown struct {
+	CourseID  nexus.CourseID `json:"courseId"`
+	SessionID nexus.ClassID  `json:"sessionId"`
+	Type      string         `json:"type"` // added, opened, closed, cancelled or moved
+	Message   string         `json:"message"`
+	Timestamp string         `json:"timestamp"`
+	Seq       int64          `json:"seq"` // for strangers the class's version
+}
+
+// types are what acts are called once they are done.
+var types = map[string]string{ActAdd: "added", ActOpen: "opened", ActClose: "closed", ActCancel: "cancelled", ActMove: "moved"}
+
+// ShowSchedule is what people are told of a class that changed.
+func ShowSchedule(c nexus.Class, a Act, now time.Time) ScheduleShown {
+	s := ScheduleShown{CourseID: c.Course, SessionID: c.ID, Type: types[a.What], Timestamp: clock(now), Seq: c.Version}
+	if a.What == ActAdd && c.Status == nexus.ClassOpen {
+		s.Type = types[ActOpen]
+	}
+	s.Message = "The class is " + s.Type
+	if a.Reason != "" {
+		s.Message += ": " + a.Reason
+	}
+	return s
+}
+
+func clock(at time.Time) string { return at.UTC().Format(nexus.TimeLayout) }
+
+func scheduleUpdate(c nexus.Class, a Act, now time.Time) *grain.Broadcast {
+	return &grain.Broadcast{Topic: ScheduleTopic(c.Course), Namespace: Namespace, Event: ScheduleUpdate, Payload: encode(ShowSchedule(c, a, now))}
+}
+
+func attendanceTick(course nexus.CourseID, class nexus.ClassID, present, total int, seq int64) *grain.Broadcast {
+	return &grain.Broadcast{
+		Topic: StaffTopic(course), Namespace: Namespace, Event: AttendanceTick, Slot: StaffTopic(course), Seq: seq,
+		Payload: encode(struct {
+			SessionID nexus.ClassID `json:"sessionId"`
+			Present   int           `json:"present"`
+			Total     int           `json:"total"`
+		}{class, present, total}),
+	}
+}
+
+func codeShown(course nexus.CourseID, class nexus.ClassID, code string, until time.Time) *grain.Broadcast {
+	return &grain.Broadcast{
+		Topic: StaffTopic(course), Namespace: Namespace, Event: Code,
+		Payload: encode(struct {
+			SessionID  nexus.ClassID `json:"sessionId"`
+			Code       string        `json:"code"`
+			ValidUntil string        `json:"validUntil"`
+		}{class, code, clock(until)}),
+	}
 }

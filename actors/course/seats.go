@@ -29,10 +29,10 @@ type seats struct {
 	told      int64 // broadcasts of this activation
 }
 
-// wish is a caller's request, or a change of the course.
+// wish is a caller's request, a change of the course, or, with neither, that those who wait move up.
 type wish struct {
 	asker   grain.Asker
-	request Request
+	request *Request
 	change  *resize
 }
 
@@ -56,7 +56,7 @@ func (s *seats) stop() {
 }
 
 func (s *seats) ask(c *grain.Context, by *By, user string, drop bool) {
-	s.enqueue(c, wish{asker: c.Asker(), request: Request{By: callerFrom(by), User: nexus.UserID(user), Drop: drop}})
+	s.enqueue(c, wish{asker: c.Asker(), request: &Request{By: callerFrom(by), User: nexus.UserID(user), Drop: drop}})
 }
 
 func (s *seats) change(c *grain.Context, m *Change) {
@@ -108,9 +108,11 @@ func (s *seats) take() []wish {
 }
 
 func (s *seats) settle(c *grain.Context, batch []wish) {
-	requests := make([]Request, len(batch))
-	for i, w := range batch {
-		requests[i] = w.request
+	var requests []Request
+	for _, w := range batch {
+		if w.request != nil {
+			requests = append(requests, *w.request)
+		}
 	}
 	var next Roll
 	var answers []Settled
@@ -121,12 +123,18 @@ func (s *seats) settle(c *grain.Context, batch []wish) {
 		return err
 	}, func() {
 		s.moved(c, next, news)
-		for i, w := range batch {
-			if err := answers[i].Err; err != nil {
-				w.asker.Fail(err)
+		for _, w := range batch {
+			if w.request == nil {
+				w.asker.Reply(&grain.Done{})
 				continue
 			}
-			e := answers[i].Enrollment
+			answer := answers[0]
+			answers = answers[1:]
+			if answer.Err != nil {
+				w.asker.Fail(answer.Err)
+				continue
+			}
+			e := answer.Enrollment
 			w.asker.Reply(&Standing{Status: string(e.Status), Position: int32(e.Position)}) //nolint:gosec // bounded by the schema
 		}
 	})

@@ -364,6 +364,44 @@ func (x *Changed) GetCourse() []byte {
 	return nil
 }
 
+// MoveUp gives free seats to those who wait, and tells everybody how many are left; the answer is grain.Done. Who has changed the course
+// without its grain sends it: an activation that was shut out ends then, and the next one reads what is there.
+type MoveUp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveUp) Reset() {
+	*x = MoveUp{}
+	mi := &file_actors_course_seats_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveUp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveUp) ProtoMessage() {}
+
+func (x *MoveUp) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_course_seats_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveUp.ProtoReflect.Descriptor instead.
+func (*MoveUp) Descriptor() ([]byte, []int) {
+	return file_actors_course_seats_proto_rawDescGZIP(), []int{6}
+}
+
 var File_actors_course_seats_proto protoreflect.FileDescriptor
 
 const file_actors_course_seats_proto_rawDesc = "" +
@@ -390,7 +428,8 @@ const file_actors_course_seats_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\x12\x16\n" +
 	"\x06change\x18\x03 \x01(\fR\x06change\"!\n" +
 	"\aChanged\x12\x16\n" +
-	"\x06course\x18\x01 \x01(\fR\x06courseB\x15Z\x13nexus/actors/courseb\x06proto3"
+	"\x06course\x18\x01 \x01(\fR\x06course\"\b\n" +
+	"\x06MoveUpB\x15Z\x13nexus/actors/courseb\x06proto3"
 
 var (
 	file_actors_course_seats_proto_rawDescOnce sync.Once
@@ -404,7 +443,7 @@ func file_actors_course_seats_proto_rawDescGZIP() []byte {
 	return file_actors_course_seats_proto_rawDescData
 }
 
-var file_actors_course_seats_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_actors_course_seats_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_actors_course_seats_proto_goTypes = []any{
 	(*By)(nil),       // 0: nexus.course.By
 	(*Enrol)(nil),    // 1: nexus.course.Enrol
@@ -412,6 +451,7 @@ var file_actors_course_seats_proto_goTypes = []any{
 	(*Standing)(nil), // 3: nexus.course.Standing
 	(*Change)(nil),   // 4: nexus.course.Change
 	(*Changed)(nil),  // 5: nexus.course.Changed
+	(*MoveUp)(nil),   // 6: nexus.course.MoveUp
 }
 var file_actors_course_seats_proto_depIdxs = []int32{
 	0, // 0: nexus.course.Enrol.by:type_name -> nexus.course.By
@@ -435,7 +475,7 @@ func file_actors_course_seats_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_course_seats_proto_rawDesc), len(file_actors_course_seats_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -36,7 +36,7 @@ func newFake(seats, room int) *fake {
 	return &fake{fences: graintest.NewStore(), row: make(chan struct{}, 1), roll: rollOf(seats, room), lock: true}
 }
 
-func (f *fake) kind() grain.Kind { return Kind(f, nil) }
+func (f *fake) kind() grain.Kind { return Kind(f, none{}) }
 
 // tx does what one transaction does: hook, lock, fence.
 func (f *fake) tx(ctx context.Context, fence nexus.Fence, do func() error) error {
@@ -72,6 +72,7 @@ func (f *fake) Settle(ctx context.Context, fence nexus.Fence, roll Roll, request
 	roll, answers := roll.Clone(), make([]Settled, len(requests))
 	var promoted []Row
 	err := f.tx(ctx, fence, func() error {
+		promoted = roll.Promote(anybody)
 		for i, r := range requests {
 			if r.Drop {
 				_, answers[i].Err = roll.Drop(r.User)
@@ -348,6 +349,39 @@ func TestAWrongMemoryEndsTheActivation(t *testing.T) {
 			f.roll.Free = nil
 		})
 		if e, err := enrol(t, c, "c"); err != nil || e.Status != nexus.Waitlisted {
+			t.Errorf("%+v %v", e, err)
+		}
+	})
+}
+
+// TestWhatWasChangedBehindItsBackIsSeen: the activation that remembers otherwise was shut out, and the next one gives the new seat to who waits.
+func TestWhatWasChangedBehindItsBackIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1, 5)
+		node, c := class(t, f)
+		for _, u := range []string{"a", "b", "c"} {
+			if _, err := enrol(t, c, u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		node.Broadcasts()
+		if _, _, err := f.fences.Claim(t.Context(), KindName, courseID); err != nil {
+			t.Fatal(err)
+		}
+		f.with(func() { f.roll.Free = []int{2} })
+		for range 2 {
+			if err := c.MoveUp(t.Context(), courseID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(f.told, []nexus.UserID{"b"}) {
+			t.Errorf("told %v", f.told)
+		}
+		sent := node.Broadcasts()
+		if b := sent[len(sent)-1]; string(b.GetPayload()) != `{"courseId":"`+courseID+`","enrolled":2,"capacity":2,"waitlist":1}` {
+			t.Errorf("%v", b)
+		}
+		if e, err := enrol(t, c, "c"); err != nil || e.Position != 1 {
 			t.Errorf("%+v %v", e, err)
 		}
 	})

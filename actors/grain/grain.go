@@ -63,7 +63,7 @@ func Failed(err error) *Failure {
 	}
 	if e, ok := asError(err); ok {
 		f.Message = e.Message
-		f.RetryAfterMs = e.RetryAfter.Milliseconds()
+		f.RetryAfterMs, f.State = e.RetryAfter.Milliseconds(), e.State
 		for _, fe := range e.Fields {
 			f.Fields = append(f.Fields, &FieldFailure{Field: fe.Field, Detail: fe.Detail})
 		}
@@ -74,7 +74,7 @@ func Failed(err error) *Failure {
 // Err turns the answer back into the error.
 func (x *Failure) Err() error {
 	e := nexus.Errorf(nexus.Code(x.GetCode()), "%s", x.GetMessage())
-	e.RetryAfter = time.Duration(x.GetRetryAfterMs()) * time.Millisecond
+	e.RetryAfter, e.State = time.Duration(x.GetRetryAfterMs())*time.Millisecond, x.GetState()
 	for _, f := range x.GetFields() {
 		e.Fields = append(e.Fields, nexus.FieldError{Field: f.GetField(), Detail: f.GetDetail()})
 	}

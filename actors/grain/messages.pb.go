@@ -31,6 +31,7 @@ type Failure struct {
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	Fields        []*FieldFailure        `protobuf:"bytes,3,rep,name=fields,proto3" json:"fields,omitempty"`
 	RetryAfterMs  int64                  `protobuf:"varint,4,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"`
+	State         string                 `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"` // of state_conflict
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -91,6 +92,13 @@ func (x *Failure) GetRetryAfterMs() int64 {
 		return x.RetryAfterMs
 	}
 	return 0
+}
+
+func (x *Failure) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
 }
 
 type FieldFailure struct {
@@ -297,12 +305,13 @@ var File_actors_grain_messages_proto protoreflect.FileDescriptor
 
 const file_actors_grain_messages_proto_rawDesc = "" +
 	"\n" +
-	"\x1bactors/grain/messages.proto\x12\vnexus.grain\"\x90\x01\n" +
+	"\x1bactors/grain/messages.proto\x12\vnexus.grain\"\xa6\x01\n" +
 	"\aFailure\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x121\n" +
 	"\x06fields\x18\x03 \x03(\v2\x19.nexus.grain.FieldFailureR\x06fields\x12$\n" +
-	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\"<\n" +
+	"\x0eretry_after_ms\x18\x04 \x01(\x03R\fretryAfterMs\x12\x14\n" +
+	"\x05state\x18\x05 \x01(\tR\x05state\"<\n" +
 	"\fFieldFailure\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\"\x06\n" +

@@ -68,6 +68,7 @@ type Config struct {
 	PageSMS          string         `name:"page-sms" env:"NEXUS_PAGE_SMS" help:"URL of a provider of text messages, posted to likewise."`
 	PageSecret       string         `env:"NEXUS_PAGE_SECRET" help:"Signs what is posted, 32 bytes at least."`
 	PushKey          string         `env:"NEXUS_PUSH_KEY" help:"VAPID key pair for web push, public:private in base64url."`
+	ImportMax        string         `env:"NEXUS_IMPORT_MAX" default:"100MiB" help:"How large a file may be that the office imports. It waits in the system's directory for temporary files."`
 	LogLevel         string         `env:"NEXUS_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat        string         `env:"NEXUS_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"text, json, or auto: json in production."`
 
@@ -78,6 +79,7 @@ type Config struct {
 	links   cluster.Links
 	pages   []page.Channel
 	memory  int64 // bytes; 0: no bound
+	imports int64 // bytes
 }
 
 // configError is a value that the process cannot work with. It names the variable and what it takes.
@@ -148,7 +150,7 @@ func (c *Config) check() error {
 	if c.MaxPerAddress < 1 || c.MaxPerAddress > mostConnections {
 		return wrong("NEXUS_MAX_PER_ADDRESS", "takes a number from 1 to %d, not %d", mostConnections, c.MaxPerAddress)
 	}
-	for _, step := range []func() error{c.checkMemory, c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkPages, c.checkProduction} {
+	for _, step := range []func() error{c.checkMemory, c.checkImports, c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkPages, c.checkProduction} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -184,6 +186,14 @@ func (c *Config) checkMemory() (err error) {
 	}
 	if c.memory, err = parseSize(c.MaxMemory); err != nil {
 		return wrong("NEXUS_MAX_MEMORY", "takes bytes, such as 900MiB or 2GiB, or 0 for no bound, not %q", c.MaxMemory)
+	}
+	return nil
+}
+
+// checkImports takes what a disk has room for.
+func (c *Config) checkImports() (err error) {
+	if c.imports, err = parseSize(c.ImportMax); err != nil || c.imports < 1<<10 || c.imports > 10<<30 {
+		return wrong("NEXUS_IMPORT_MAX", "takes bytes from 1KiB to 10GiB, such as 100MiB, not %q", c.ImportMax)
 	}
 	return nil
 }
@@ -334,7 +344,7 @@ func (c *Config) LogValue() slog.Value {
 		slog.Any("pages", c.channels()),
 		slog.Duration("drainDelay", *c.DrainDelay), slog.Duration("drainSpread", *c.DrainSpread),
 		slog.Float64("floodRate", c.FloodRate), slog.Int("maxConnections", c.MaxConnections), slog.Int("maxPerAddress", c.MaxPerAddress),
-		slog.Int64("memory", c.memory), slog.Bool("demo", *c.Demo),
+		slog.Int64("memory", c.memory), slog.Int64("importMax", c.imports), slog.Bool("demo", *c.Demo),
 		slog.String("logLevel", c.LogLevel), slog.String("logFormat", c.LogFormat),
 	)
 }

@@ -50,6 +50,8 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"NEXUS_REDIS_URL=localhost:6379"}, "takes redis://"},
 		{[]string{"NEXUS_REDIS_URL=http://u:hushhush@h"}, "takes redis://"},
 		{[]string{"NEXUS_REDIS_URL=redis://u:12/hushhush@h"}, "special characters of the password as %XX"},
+		{[]string{"NEXUS_IMPORT_MAX=100MB"}, "takes bytes from 1KiB to 10GiB"},
+		{[]string{"NEXUS_IMPORT_MAX=0"}, "takes bytes from 1KiB to 10GiB"},
 		{[]string{"NEXUS_PAGE_FROM=security"}, "takes an e-mail address"},
 		{[]string{"NEXUS_PAGE_SMTP=smtp://host:25"}, "NEXUS_PAGE_FROM"},
 		{[]string{"NEXUS_PAGE_FROM=a@b.example", "NEXUS_PAGE_SMTP=mail.example"}, "takes smtp://"},

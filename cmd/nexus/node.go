@@ -136,7 +136,7 @@ func (n *node) openDatabase(ctx context.Context) error {
 	}
 	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
 		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors},
-		chore{"outbox", pg.NewOutbox(n.db).Purge}))
+		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil
@@ -169,7 +169,7 @@ func (n *node) openCluster(context.Context) (err error) {
 	}
 	n.cluster, err = cluster.Start(cluster.Config{
 		Carrier: carrier,
-		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with), course.Kind(pg.NewSeats(n.db), nil)},
+		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with), course.Kind(pg.NewSeats(n.db), pg.NewClasses(n.db))},
 		Store:   pg.NewGrains(n.db),
 		Keep: []cluster.Keep{{Kind: mess.KindName, IDs: func(ctx context.Context) ([]string, error) {
 			list, err := halls.Halls(ctx)
@@ -178,7 +178,7 @@ func (n *node) openCluster(context.Context) (err error) {
 				ids[i] = string(h.ID)
 			}
 			return ids, err
-		}}, {Kind: incident.KindName, IDs: n.safety.openIncidents}},
+		}}, {Kind: incident.KindName, IDs: n.safety.openIncidents}, {Kind: course.KindName, IDs: pg.NewClasses(n.db).OpenCourses}},
 		Gossip:   &n.cfg.gossip,
 		Links:    n.cfg.links,
 		Version:  version(),
@@ -228,8 +228,11 @@ func (n *node) openTransport(context.Context) error {
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
+		Importer: n.openImports(guard), Imports: pg.NewImports(n.db), ImportBytes: n.cfg.imports,
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
 		Catalogue: pg.NewCourses(n.db), Seats: course.NewClient(n.cluster), Enrollments: pg.NewSeats(n.db),
+		LiveClasses: course.NewClient(n.cluster), Classes: pg.NewClasses(n.db),
+		Timetables: pg.NewCourses(n.db), Assignments: pg.NewAssignments(n.db),
 		Limiter: limiter, Log: n.log, Secure: n.cfg.Env == production,
 	})
 	onSockets, err := n.onSockets(guard, limiter)

@@ -1,5 +1,5 @@
 // Package demo fills an empty database with a campus to look at: accounts of every role, three mess
-// halls, a fortnight of menus and what students thought of them.
+// halls, a fortnight of menus and what students thought of them, six courses with a month of classes behind them.
 //
 // It is for development alone, for every account has the same, public password. Everything it makes
 // is known by a natural key - an e-mail address, a hall's name, a hall's meal on a day - and made only where that key is
@@ -56,7 +56,7 @@ func Seed(ctx context.Context, db DB, now time.Time, log *slog.Logger) error {
 		return fmt.Errorf("seed the demo campus: %w", err)
 	}
 	log.InfoContext(ctx, "demo campus seeded", "users", made.users, "halls", made.halls, "dishes", made.dishes,
-		"menus", made.menus, "ratings", made.ratings, "took", time.Since(began).Round(time.Millisecond))
+		"menus", made.menus, "ratings", made.ratings, "courses", made.courses, "classes", made.classes, "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
@@ -66,7 +66,7 @@ func within(ctx context.Context, db DB, fn func(pgx.Tx) error) error {
 }
 
 // tally counts the rows that were made.
-type tally struct{ users, halls, dishes, menus, ratings int64 }
+type tally struct{ users, halls, dishes, menus, ratings, courses, classes int64 }
 
 // seeder works within one transaction.
 type seeder struct {
@@ -85,6 +85,8 @@ func (s seeder) all(ctx context.Context) (t tally, err error) {
 		{"dishes", &t.dishes, s.dishes},
 		{"menus", &t.menus, s.menus},
 		{"ratings", &t.ratings, s.ratings},
+		{"courses", &t.courses, s.courses},
+		{"classes", &t.classes, s.classes},
 	} {
 		if *step.made, err = step.do(ctx); err != nil {
 			return t, fmt.Errorf("%s: %w", step.name, err)

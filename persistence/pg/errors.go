@@ -158,6 +158,7 @@ var guarded = map[string]field{
 	"assignment_description_check":           {"description", "is too long"},
 	"assignment_points_check":                {"points", "are out of range"},
 	"class_session_ends_at_check":            {"endsAt", "is not after startsAt, or a day later"},
+	"class_session_open_key":                 {"courseId", "another class of this course is open"},
 	"class_session_topic_check":              {"topic", "is too long"},
 	"class_session_reason_check":             {"reason", "is too long"},
 	"class_session_late_min_check":           {"lateMin", "is out of range"},

@@ -105,7 +105,9 @@ var ours = []string{
 	"sos_event_seq_check", "sos_incident_closed_check", "sos_incident_head_hash_check", "sos_incident_last_seq_check", "sos_incident_next_check",
 	"sos_incident_one_open_idx", "sos_incident_state_check", "sos_location_incident_id_fkey", "sos_message_incident_id_fkey", "sos_message_sender_fkey",
 	"sos_press_incident_id_fkey", "sos_press_seq_check", "sos_press_user_id_fkey", "sos_responder_incident_id_fkey", "sos_responder_state_check",
-	"sos_responder_user_id_fkey",
+	"sos_responder_user_id_fkey", "external_id_kind_check", "external_id_source_check", "external_id_sourced_id_check", "import_error_run_id_fkey",
+	"import_run_created_by_fkey", "import_run_end_check", "import_run_failure_check", "import_run_kind_check", "import_run_running_key",
+	"import_run_state_check", "import_run_step_check",
 
 	"assignment_created_by_fkey", "assignment_version_check", "attendance_device_check", "attendance_event_actor_fkey",
 	"attendance_event_outcome_check", "attendance_event_session_id_fkey", "attendance_event_user_id_fkey", "attendance_marked_by_fkey",

@@ -58,6 +58,9 @@ func tell(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice) (stre
 	return streams, nil
 }
 
+// clock is a time as clients see it.
+func clock(at time.Time) string { return at.UTC().Format(nexus.TimeLayout) }
+
 // tellOne returns "" if the person has been told before.
 func tellOne(ctx context.Context, q *sqlcgen.Queries, n nexus.Notice) (string, error) {
 	if err := q.LockOutbox(ctx, nexus.NoticeChannel, string(n.User)); err != nil {
@@ -82,7 +85,10 @@ func tellOne(ctx context.Context, q *sqlcgen.Queries, n nexus.Notice) (string, e
 	}); err != nil {
 		return "", err
 	}
-	text, err := json.Marshal(n)
+	text, err := json.Marshal(struct {
+		nexus.Notice
+		CreatedAt string `json:"createdAt"`
+	}{n, clock(n.CreatedAt)})
 	if err != nil {
 		return "", fmt.Errorf("encode a notice: %w", err)
 	}

@@ -47,7 +47,7 @@ func (s *Service) Register(ctx context.Context, by nexus.Caller, r Registration)
 
 // Add makes an account with roles. It is for those who may give them: the operator at the command line.
 func (s *Service) Add(ctx context.Context, by nexus.Caller, r Registration, roles []nexus.Role) (nexus.User, error) {
-	email, err := NormalEmail(r.Email)
+	email, err := nexus.NormalEmail(r.Email)
 	if err != nil {
 		return nexus.User{}, err
 	}

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"net/mail"
 	"strings"
 	"unicode/utf8"
 
@@ -27,15 +26,4 @@ func CheckPassword(field, password, email string) error {
 		return nexus.InvalidField(field, "must not repeat one character")
 	}
 	return nil
-}
-
-// NormalEmail returns the address as it is kept: bare, in lower case. Invalid for anything else.
-func NormalEmail(s string) (string, error) {
-	s = strings.ToLower(strings.TrimSpace(s))
-	a, err := mail.ParseAddress(s)
-	local, domain, _ := strings.Cut(s, "@")
-	if err != nil || a.Address != s || len(local) > 64 || len(s) > 254 || !strings.Contains(domain, ".") || strings.Contains(s, `"`) {
-		return "", nexus.InvalidField("email", "expected an e-mail address")
-	}
-	return s, nil
 }

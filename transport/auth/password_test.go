@@ -36,7 +36,7 @@ func TestEmails(t *testing.T) {
 		"Asha <asha@example.edu>": "", "asha": "", "asha@localhost": "", `"a b"@example.edu`: "", "a@b.c, d@e.f": "", "": "",
 		strings.Repeat("a", 65) + "@example.edu": "", "a@" + strings.Repeat("b.", 130) + "c": "", "a\r\nBcc: x@example.edu": "",
 	} {
-		got, err := NormalEmail(in)
+		got, err := nexus.NormalEmail(in)
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%q: %q %v", in, got, err)
 		}

@@ -2,8 +2,10 @@ package rest
 
 import (
 	"context"
+	"time"
 
 	"nexus"
+	"nexus/actors/course"
 )
 
 // Catalogue keeps terms, rooms, courses, who teaches them and when they meet. Every mutation is audited; a version is 0 for any, and Stale is the
@@ -74,4 +76,64 @@ type Enrollments interface {
 	Enrollments(ctx context.Context, user nexus.UserID) ([]nexus.Enrollment, error)
 	// Enrollment returns how somebody stands to a course. NotFound for who never did.
 	Enrollment(ctx context.Context, id nexus.CourseID, user nexus.UserID) (nexus.Enrollment, error)
+}
+
+// LiveClasses speaks to the courses' grains about classes. What they answer has been committed.
+type LiveClasses interface {
+	// Do has staff's act done with a class. StateConflict, with the state, for what is not possible.
+	Do(ctx context.Context, id nexus.CourseID, a course.Act) (nexus.Class, error)
+	// Mark hands in a code. Who is marked already keeps the first mark. Conflict for a wrong or old code, RateLimited for too many of them,
+	// Forbidden for who is not enrolled, StateConflict for a class that is not open.
+	Mark(ctx context.Context, id nexus.CourseID, class nexus.ClassID, user nexus.UserID, code, device string, at *nexus.Position) (nexus.AttendanceMark, error)
+	// Correct sets a mark by hand. NotFound for no such class or enrolment.
+	Correct(ctx context.Context, by nexus.Caller, id nexus.CourseID, class nexus.ClassID, user nexus.UserID, status nexus.AttendanceStatus, reason string) (nexus.AttendanceMark, error)
+	// Code returns what the open class shows now. StateConflict for a class that is not open.
+	Code(ctx context.Context, id nexus.CourseID, class nexus.ClassID) (course.Shown, error)
+}
+
+// Classes reads classes and who attended them.
+type Classes interface {
+	// Classes lists the classes of a course that begin within a time and that somebody has touched, in order.
+	Classes(ctx context.Context, id nexus.CourseID, from, to time.Time) ([]nexus.Class, error)
+	// Class returns one. NotFound if there is none.
+	Class(ctx context.Context, id nexus.ClassID) (nexus.Class, error)
+	// Attendees lists the students of a class with their marks, in order of id.
+	Attendees(ctx context.Context, class nexus.Class, p nexus.Page) (nexus.List[nexus.Attendee], error)
+	// TotalsOf returns how a student attended the courses in which they have a seat, TotalsIn how those of a course attended it.
+	TotalsOf(ctx context.Context, user nexus.UserID) ([]nexus.AttendanceTotal, error)
+	TotalsIn(ctx context.Context, id nexus.CourseID) ([]nexus.AttendanceTotal, error)
+	// History returns how a student attended the classes of a course that are over, the newest first.
+	History(ctx context.Context, id nexus.CourseID, user nexus.UserID) ([]nexus.AttendedClass, error)
+	// Register returns everybody's marks in all classes that were held.
+	Register(ctx context.Context, id nexus.CourseID) (nexus.Register, error)
+}
+
+// Timetables reads what somebody has to do with courses, and keeps who may read it by a secret address.
+type Timetables interface {
+	// Timetable returns the courses of terms that are not over on a day (YYYY-MM-DD), with all that belongs to them.
+	Timetable(ctx context.Context, user nexus.UserID, day string) (nexus.Timetable, error)
+	// SetFeed makes the caller's calendar readable to who knows a token, in place of any other.
+	SetFeed(ctx context.Context, by nexus.Caller, token string) error
+	// Feed says whether a person's calendar is readable. NotFound if it is not.
+	Feed(ctx context.Context, user nexus.UserID) (nexus.Feed, error)
+	// DeleteFeed ends it. A second call does nothing.
+	DeleteFeed(ctx context.Context, by nexus.Caller) error
+	// FeedOwner returns whose calendar a token opens. NotFound for none.
+	FeedOwner(ctx context.Context, token string) (nexus.UserID, error)
+}
+
+// Assignments keeps the work that courses set. Every mutation is audited.
+type Assignments interface {
+	// AssignmentsIn lists what a course sets, in order of id.
+	AssignmentsIn(ctx context.Context, id nexus.CourseID, p nexus.Page) (nexus.List[nexus.Assignment], error)
+	// AssignmentsOf lists what is due of somebody from now on, the next first; or what was due before, the last first.
+	AssignmentsOf(ctx context.Context, user nexus.UserID, past bool) ([]nexus.Assignment, error)
+	// Assignment returns one. NotFound if there is none.
+	Assignment(ctx context.Context, id nexus.AssignmentID) (nexus.Assignment, error)
+	// CreateAssignment sets work, and tells everybody who has a seat; it returns the streams of which there is news.
+	CreateAssignment(ctx context.Context, by nexus.Caller, a nexus.Assignment) (made nexus.Assignment, news []string, err error)
+	// PutAssignment changes what is set. Stale if version is neither 0 nor the present one.
+	PutAssignment(ctx context.Context, by nexus.Caller, version int64, a nexus.Assignment) (nexus.Assignment, error)
+	// DeleteAssignment takes it back. NotFound if there is none.
+	DeleteAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID) error
 }

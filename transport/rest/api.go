@@ -39,11 +39,19 @@ type Deps struct {
 	Incidents    Incidents
 	SafetyOffice SafetyOffice
 
+	Importer    Importer
+	Imports     Imports
+	ImportBytes int64 // of one file at most
+
 	Notices Notices
 
 	Catalogue   Catalogue
 	Seats       Seats
 	Enrollments Enrollments
+	LiveClasses LiveClasses
+	Classes     Classes
+	Timetables  Timetables
+	Assignments Assignments
 
 	Cluster Cluster
 	Limiter limit.Limiter
@@ -55,8 +63,9 @@ type Deps struct {
 // API is the REST house. Its routes are fixed once New returns.
 type API struct {
 	Deps
-	huma huma.API
-	ops  []Operation
+	huma  huma.API
+	ops   []Operation
+	files chan struct{} // holds one for each file that is being handed in
 }
 
 // Operation is a registered route, for documents and generated tests.
@@ -70,7 +79,7 @@ type Operation struct {
 // New registers every resource, the OpenAPI document at /openapi.json and its page at /docs.
 func New(app *fiber.App, d Deps) *API {
 	d.Limits = d.Limits.orDefault()
-	a := &API{Deps: d}
+	a := &API{Deps: d, files: make(chan struct{}, filesAtOnce)}
 	a.huma = humafiber.NewWithGroup(app, app.Group(Base), config(d.Limits))
 	a.authRoutes()
 	a.profileRoutes()
@@ -78,10 +87,16 @@ func New(app *fiber.App, d Deps) *API {
 	a.clusterRoutes()
 	a.messRoutes()
 	a.safetyRoutes()
+	a.importRoutes()
 	a.noticeRoutes()
 	a.termRoutes()
 	a.courseRoutes()
 	a.enrollmentRoutes()
+	a.classRoutes()
+	a.attendanceRoutes()
+	a.timetableRoutes()
+	a.calendarRoutes()
+	a.assignmentRoutes()
 	a.uploads(app)
 	a.documents(app)
 	return a

@@ -1,8 +1,11 @@
 package rest
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
+	"hash"
+	"io"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,6 +20,7 @@ import (
 // not keep anybody from logging in.
 func (a *API) guard(access Access, once bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
+		ctx = read{ctx}
 		c, err := a.identify(ctx, access)
 		if err == nil || access.Public {
 			err = access.Check(c)
@@ -30,12 +34,14 @@ func (a *API) guard(access Access, once bool) func(huma.Context, func(huma.Conte
 			return
 		}
 		if key := ctx.Header("Idempotency-Key"); once && key != "" {
-			hash, err := a.requestHash(ctx)
+			f := humafiber.Unwrap(ctx)
+			h, err := a.requestHash(f.Method(), f.Path())
 			if err != nil {
 				a.fail(ctx, err)
 				return
 			}
-			c.Once = nexus.Once{Key: key, Hash: hash}
+			h.Write(append(f.Request().Body(), 0))
+			c.Once = nexus.Once{Key: key, Hash: h.Sum(nil)}
 		}
 		next(huma.WithValue(ctx, callerKey{}, c))
 	}
@@ -77,6 +83,7 @@ type Limits struct {
 	Device   limit.Rule // per API key, which may serve all gates of a campus: 1000 a second, 5000 at once
 	SOS      limit.Rule // presses of an account, and cancels likewise: limit.SOS
 	Incident limit.Rule // what an account says and does in incidents: limit.Incident
+	Import   limit.Rule // files that an account hands in: one in six seconds for long, 20 at once
 }
 
 func (l Limits) orDefault() Limits {
@@ -90,6 +97,7 @@ func (l Limits) orDefault() Limits {
 	fill(&l.Device, 1000, 5000)
 	fill(&l.SOS, limit.SOS.Rate, limit.SOS.Burst)
 	fill(&l.Incident, limit.Incident.Rate, limit.Incident.Burst)
+	fill(&l.Import, 1.0/6, 20)
 	return l
 }
 
@@ -101,6 +109,8 @@ func (a *API) throttle(ctx huma.Context, c nexus.Caller, own bucket) error {
 		key, rule = "key:"+string(c.Key), a.Limits.Device
 	case c.User != "" && own == bucketIncident:
 		key, rule = string(own)+string(c.User), a.Limits.Incident
+	case c.User != "" && own == bucketImport:
+		key, rule = string(own)+string(c.User), a.Limits.Import
 	case c.User != "" && own != "":
 		key, rule = string(own)+string(c.User), a.Limits.SOS
 	case c.User != "":
@@ -113,18 +123,29 @@ func (a *API) throttle(ctx huma.Context, c nexus.Caller, own bucket) error {
 	return d.Err()
 }
 
-// requestHash identifies the request: two bodies under one key are two intentions. It is kept for a day and a body may
-// hold a password, so that nobody can try bodies against it without the secret. A new secret makes another request of an old one.
-func (a *API) requestHash(ctx huma.Context) ([]byte, error) {
+// requestHash begins the hash that identifies a request, to which its body is added: two bodies under one key are two intentions. It is kept
+// for a day and a body may hold a password, so that nobody can try bodies against it without the secret. A new secret makes another request of
+// an old one.
+func (a *API) requestHash(method, path string) (hash.Hash, error) {
 	key, err := a.Auth.Derive("nexus request hash")
 	if err != nil {
 		return nil, err
 	}
-	c := humafiber.Unwrap(ctx)
 	h := hmac.New(sha256.New, key)
-	for _, part := range [][]byte{[]byte(c.Method()), []byte(c.Path()), c.BodyRaw()} {
-		h.Write(part)
+	for _, part := range []string{method, path} {
+		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
-	return h.Sum(nil), nil
+	return h, nil
 }
+
+// read is a request whose body the server has read.
+type read struct{ request }
+
+type request = huma.Context
+
+// BodyReader implements huma.Context.
+func (r read) BodyReader() io.Reader { return bytes.NewReader(humafiber.Unwrap(r).Request().Body()) }
+
+// Unwrap returns the context below.
+func (r read) Unwrap() huma.Context { return r.request }

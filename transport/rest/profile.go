@@ -11,7 +11,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"nexus"
-	"nexus/transport/auth"
 )
 
 func (a *API) profileRoutes() {
@@ -159,7 +158,7 @@ func reachable(c contactInput, self nexus.UserID) bool {
 	case "sms":
 		return phone.MatchString(c.Address)
 	case "email":
-		_, err := auth.NormalEmail(c.Address)
+		_, err := nexus.NormalEmail(c.Address)
 		return err == nil
 	default:
 		return nexus.ValidID(c.Address) && nexus.UserID(c.Address) != self

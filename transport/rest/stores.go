@@ -100,3 +100,19 @@ type Publisher interface {
 	// News tells every node that streams of class A have something new.
 	News(streams ...string)
 }
+
+// Importer takes files of the office over.
+type Importer interface {
+	// StartImport begins a run and returns at once; the file is the run's. Conflict while another runs anywhere on the campus.
+	StartImport(ctx context.Context, by nexus.Caller, o nexus.ImportOrder) (nexus.Import, error)
+}
+
+// Imports reads what has become of files.
+type Imports interface {
+	// Import returns a run. NotFound if there is none.
+	Import(ctx context.Context, id nexus.ImportID) (nexus.Import, error)
+	// Imports lists the runs, the newest first; the cursor is an id.
+	Imports(ctx context.Context, p nexus.Page) (nexus.List[nexus.Import], error)
+	// ImportErrors lists what is wrong with a run's file, in order of file and line; the cursor is a number. NotFound if there is no such run.
+	ImportErrors(ctx context.Context, id nexus.ImportID, p nexus.Page) (nexus.List[nexus.ImportError], error)
+}

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"nexus"
@@ -70,7 +69,7 @@ func (t *tidier) text(s, path string, tag reflect.StructTag) string {
 	if kind == "lines" {
 		s = strings.ReplaceAll(s, "\r\n", "\n")
 	}
-	if !printable(s, kind == "lines") {
+	if !nexus.Printable(s, kind == "lines") {
 		t.refuse(path, "holds characters that are not allowed")
 		return s
 	}
@@ -87,26 +86,6 @@ func (t *tidier) text(s, path string, tag reflect.StructTag) string {
 		}
 	}
 	return trimmed
-}
-
-func printable(s string, lines bool) bool {
-	if !utf8.ValidString(s) {
-		return false
-	}
-	for _, r := range s {
-		switch {
-		case lines && (r == '\n' || r == '\t'):
-		case unicode.IsControl(r),
-			r == utf8.RuneError,
-			r == '\u2028', r == '\u2029', // line and paragraph separators
-			r >= '\u202A' && r <= '\u202E', // bidirectional embeddings and overrides
-			r >= '\u2066' && r <= '\u2069', // bidirectional isolates
-			r == '\uFEFF', r&0xFFFE == 0xFFFE,
-			r >= '\uFDD0' && r <= '\uFDEF': // byte order mark, non-characters
-			return false
-		}
-	}
-	return true
 }
 
 // fieldName is the name that a client knows the field by.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"nexus"
 )
 
 type tidied struct {
@@ -62,12 +64,12 @@ func TestTidyNamesWhatIsWrong(t *testing.T) {
 
 func TestTextOfTheWorldIsPrintable(t *testing.T) {
 	for _, s := range []string{"", "Ωmega", "हिन्दी में", "العربية", "👩‍👩‍👧", "a\u200fb", "e\u0301", "中文"} {
-		if !printable(s, false) {
+		if !nexus.Printable(s, false) {
 			t.Errorf("%q is refused", s)
 		}
 	}
 	for _, s := range []string{"\x00", "\x7f", "\u0085", "\xff", "\ufffd", "\ufffe", "\U0001ffff", "\ufdd0", "\u202e", "\u2028", "\n"} {
-		if printable(s, false) {
+		if nexus.Printable(s, false) {
 			t.Errorf("%q is taken", s)
 		}
 	}

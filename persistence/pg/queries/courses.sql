@@ -133,3 +133,64 @@ select pg_advisory_xact_lock(hashtext('course_meeting'));
 
 -- name: Taught :many
 select course_id from course_staff where user_id = @user_id order by course_id desc limit @most;
+
+-- name: CoursesOfPerson :many
+-- Those in which a person has a seat, and those that they teach, of terms that have days at or after one.
+select c.* from course_view c join term t on t.id = c.term_id
+where t.ends_on >= (@day::text)::date
+  and (exists (select from enrollment e where e.course_id = c.id and e.user_id = @user_id and e.status = 'ENROLLED')
+    or exists (select from course_staff s where s.course_id = c.id and s.user_id = @user_id))
+order by c.id limit 200;
+
+-- name: RoomsByID :many
+select * from room where id = any(@ids::uuid[]);
+
+-- name: ClassesOfCourses :many
+select * from class_view where course_id = any(@courses::uuid[]) order by starts_at, id limit 10000;
+
+-- name: StaffByID :many
+select id, email, name, avatar_url from user_view where id = any(@ids::uuid[]);
+
+-- name: AssignmentsOfCourse :many
+select * from assignment where course_id = @course_id and id > @after::uuid order by id limit @max_rows;
+
+-- name: AssignmentsOfPerson :many
+select a.*, c.code from assignment a join course c on c.id = a.course_id
+where exists (select from enrollment e where e.course_id = c.id and e.user_id = @user_id and e.status = 'ENROLLED')
+  and (case when @past::boolean then a.due_at < now() else a.due_at >= now() end)
+order by case when @past::boolean then a.due_at end desc, a.due_at, a.id limit 200;
+
+-- name: Assignment :one
+select * from assignment where id = @id;
+
+-- name: LockAssignment :one
+select * from assignment where id = @id for update;
+
+-- name: InsertAssignment :one
+insert into assignment (id, course_id, title, description, due_at, points, created_by)
+values (@id, @course_id, @title, @description, @due_at, sqlc.narg('points'), @created_by) returning *;
+
+-- name: UpdateAssignment :one
+update assignment set title = @title, description = @description, due_at = @due_at, points = sqlc.narg('points'), version = version + 1
+where id = @id returning *;
+
+-- name: DeleteAssignment :exec
+delete from assignment where id = @id;
+
+-- name: EnrolledIn :many
+select user_id from enrollment where course_id = @course_id and status = 'ENROLLED';
+
+-- name: PutFeed :exec
+insert into calendar_feed (user_id, token_hash) values (@user_id, @token_hash)
+on conflict (user_id) do update set token_hash = excluded.token_hash, created_at = now(), used_at = null;
+
+-- name: Feed :one
+select created_at, used_at from calendar_feed where user_id = @user_id;
+
+-- name: DeleteFeed :execrows
+delete from calendar_feed where user_id = @user_id;
+
+-- name: UseFeed :one
+-- Whose calendar it is, if the account is active.
+update calendar_feed f set used_at = now() from app_user u
+where f.token_hash = @token_hash and u.id = f.user_id and u.status = 'active' returning f.user_id;

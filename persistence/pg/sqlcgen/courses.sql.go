@@ -7,6 +7,7 @@ package sqlcgen
 
 import (
 	"context"
+	"time"
 )
 
 const addSeats = `-- name: AddSeats :exec
@@ -20,6 +21,152 @@ order by n limit $2::integer
 func (q *Queries) AddSeats(ctx context.Context, courseID string, seats int32) error {
 	_, err := q.db.Exec(ctx, addSeats, courseID, seats)
 	return err
+}
+
+const assignment = `-- name: Assignment :one
+select id, course_id, title, description, due_at, points, created_by, created_at, version from assignment where id = $1
+`
+
+func (q *Queries) Assignment(ctx context.Context, id string) (Assignment, error) {
+	row := q.db.QueryRow(ctx, assignment, id)
+	var i Assignment
+	err := row.Scan(
+		&i.ID,
+		&i.CourseID,
+		&i.Title,
+		&i.Description,
+		&i.DueAt,
+		&i.Points,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.Version,
+	)
+	return i, err
+}
+
+const assignmentsOfCourse = `-- name: AssignmentsOfCourse :many
+select id, course_id, title, description, due_at, points, created_by, created_at, version from assignment where course_id = $1 and id > $2::uuid order by id limit $3
+`
+
+func (q *Queries) AssignmentsOfCourse(ctx context.Context, courseID string, after string, maxRows int32) ([]Assignment, error) {
+	rows, err := q.db.Query(ctx, assignmentsOfCourse, courseID, after, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Assignment
+	for rows.Next() {
+		var i Assignment
+		if err := rows.Scan(
+			&i.ID,
+			&i.CourseID,
+			&i.Title,
+			&i.Description,
+			&i.DueAt,
+			&i.Points,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const assignmentsOfPerson = `-- name: AssignmentsOfPerson :many
+select a.id, a.course_id, a.title, a.description, a.due_at, a.points, a.created_by, a.created_at, a.version, c.code from assignment a join course c on c.id = a.course_id
+where exists (select from enrollment e where e.course_id = c.id and e.user_id = $1 and e.status = 'ENROLLED')
+  and (case when $2::boolean then a.due_at < now() else a.due_at >= now() end)
+order by case when $2::boolean then a.due_at end desc, a.due_at, a.id limit 200
+`
+
+type AssignmentsOfPersonRow struct {
+	ID          string
+	CourseID    string
+	Title       string
+	Description string
+	DueAt       time.Time
+	Points      *int32
+	CreatedBy   string
+	CreatedAt   time.Time
+	Version     int64
+	Code        string
+}
+
+func (q *Queries) AssignmentsOfPerson(ctx context.Context, userID string, past bool) ([]AssignmentsOfPersonRow, error) {
+	rows, err := q.db.Query(ctx, assignmentsOfPerson, userID, past)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AssignmentsOfPersonRow
+	for rows.Next() {
+		var i AssignmentsOfPersonRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.CourseID,
+			&i.Title,
+			&i.Description,
+			&i.DueAt,
+			&i.Points,
+			&i.CreatedBy,
+			&i.CreatedAt,
+			&i.Version,
+			&i.Code,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const classesOfCourses = `-- name: ClassesOfCourses :many
+select id, course_id, meeting_id, occurs_on, starts_at, ends_at, room_id, topic, status, reason, fenced, late_min, opened_at, closed_at, version from class_view where course_id = any($1::uuid[]) order by starts_at, id limit 10000
+`
+
+func (q *Queries) ClassesOfCourses(ctx context.Context, courses []string) ([]ClassView, error) {
+	rows, err := q.db.Query(ctx, classesOfCourses, courses)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ClassView
+	for rows.Next() {
+		var i ClassView
+		if err := rows.Scan(
+			&i.ID,
+			&i.CourseID,
+			&i.MeetingID,
+			&i.OccursOn,
+			&i.StartsAt,
+			&i.EndsAt,
+			&i.RoomID,
+			&i.Topic,
+			&i.Status,
+			&i.Reason,
+			&i.Fenced,
+			&i.LateMin,
+			&i.OpenedAt,
+			&i.ClosedAt,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const clearHolidays = `-- name: ClearHolidays :exec
@@ -158,6 +305,110 @@ func (q *Queries) CoursesByID(ctx context.Context, ids []string) ([]CourseView, 
 	return items, nil
 }
 
+const coursesOfPerson = `-- name: CoursesOfPerson :many
+select c.id, c.term_id, c.code, c.title, c.credits, c.capacity, c.waitlist_capacity, c.min_attendance_pct, c.version, c.enrolled, c.waitlisted, c.prerequisites, c.staff from course_view c join term t on t.id = c.term_id
+where t.ends_on >= ($1::text)::date
+  and (exists (select from enrollment e where e.course_id = c.id and e.user_id = $2 and e.status = 'ENROLLED')
+    or exists (select from course_staff s where s.course_id = c.id and s.user_id = $2))
+order by c.id limit 200
+`
+
+// Those in which a person has a seat, and those that they teach, of terms that have days at or after one.
+func (q *Queries) CoursesOfPerson(ctx context.Context, day string, userID string) ([]CourseView, error) {
+	rows, err := q.db.Query(ctx, coursesOfPerson, day, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CourseView
+	for rows.Next() {
+		var i CourseView
+		if err := rows.Scan(
+			&i.ID,
+			&i.TermID,
+			&i.Code,
+			&i.Title,
+			&i.Credits,
+			&i.Capacity,
+			&i.WaitlistCapacity,
+			&i.MinAttendancePct,
+			&i.Version,
+			&i.Enrolled,
+			&i.Waitlisted,
+			&i.Prerequisites,
+			&i.Staff,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deleteAssignment = `-- name: DeleteAssignment :exec
+delete from assignment where id = $1
+`
+
+func (q *Queries) DeleteAssignment(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, deleteAssignment, id)
+	return err
+}
+
+const deleteFeed = `-- name: DeleteFeed :execrows
+delete from calendar_feed where user_id = $1
+`
+
+func (q *Queries) DeleteFeed(ctx context.Context, userID string) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteFeed, userID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const enrolledIn = `-- name: EnrolledIn :many
+select user_id from enrollment where course_id = $1 and status = 'ENROLLED'
+`
+
+func (q *Queries) EnrolledIn(ctx context.Context, courseID string) ([]string, error) {
+	rows, err := q.db.Query(ctx, enrolledIn, courseID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var user_id string
+		if err := rows.Scan(&user_id); err != nil {
+			return nil, err
+		}
+		items = append(items, user_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const feed = `-- name: Feed :one
+select created_at, used_at from calendar_feed where user_id = $1
+`
+
+type FeedRow struct {
+	CreatedAt time.Time
+	UsedAt    *time.Time
+}
+
+func (q *Queries) Feed(ctx context.Context, userID string) (FeedRow, error) {
+	row := q.db.QueryRow(ctx, feed, userID)
+	var i FeedRow
+	err := row.Scan(&i.CreatedAt, &i.UsedAt)
+	return i, err
+}
+
 const fillHolidays = `-- name: FillHolidays :exec
 insert into term_holiday (term_id, day, name)
 select $1, h.day::date, h.name from (select unnest($2::text[]) as day, unnest($3::text[]) as name) h
@@ -198,6 +449,46 @@ func (q *Queries) FillStaff(ctx context.Context, arg FillStaffParams) error {
 		arg.Positions,
 	)
 	return err
+}
+
+const insertAssignment = `-- name: InsertAssignment :one
+insert into assignment (id, course_id, title, description, due_at, points, created_by)
+values ($1, $2, $3, $4, $5, $6, $7) returning id, course_id, title, description, due_at, points, created_by, created_at, version
+`
+
+type InsertAssignmentParams struct {
+	ID          string
+	CourseID    string
+	Title       string
+	Description string
+	DueAt       time.Time
+	Points      *int32
+	CreatedBy   string
+}
+
+func (q *Queries) InsertAssignment(ctx context.Context, arg InsertAssignmentParams) (Assignment, error) {
+	row := q.db.QueryRow(ctx, insertAssignment,
+		arg.ID,
+		arg.CourseID,
+		arg.Title,
+		arg.Description,
+		arg.DueAt,
+		arg.Points,
+		arg.CreatedBy,
+	)
+	var i Assignment
+	err := row.Scan(
+		&i.ID,
+		&i.CourseID,
+		&i.Title,
+		&i.Description,
+		&i.DueAt,
+		&i.Points,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.Version,
+	)
+	return i, err
 }
 
 const insertCourse = `-- name: InsertCourse :exec
@@ -291,6 +582,27 @@ func (q *Queries) InsertTerm(ctx context.Context, arg InsertTermParams) error {
 		arg.Tz,
 	)
 	return err
+}
+
+const lockAssignment = `-- name: LockAssignment :one
+select id, course_id, title, description, due_at, points, created_by, created_at, version from assignment where id = $1 for update
+`
+
+func (q *Queries) LockAssignment(ctx context.Context, id string) (Assignment, error) {
+	row := q.db.QueryRow(ctx, lockAssignment, id)
+	var i Assignment
+	err := row.Scan(
+		&i.ID,
+		&i.CourseID,
+		&i.Title,
+		&i.Description,
+		&i.DueAt,
+		&i.Points,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.Version,
+	)
+	return i, err
 }
 
 const lockCourse = `-- name: LockCourse :one
@@ -448,6 +760,16 @@ func (q *Queries) Meetings(ctx context.Context, courses []string) ([]MeetingsRow
 	return items, nil
 }
 
+const putFeed = `-- name: PutFeed :exec
+insert into calendar_feed (user_id, token_hash) values ($1, $2)
+on conflict (user_id) do update set token_hash = excluded.token_hash, created_at = now(), used_at = null
+`
+
+func (q *Queries) PutFeed(ctx context.Context, userID string, tokenHash []byte) error {
+	_, err := q.db.Exec(ctx, putFeed, userID, tokenHash)
+	return err
+}
+
 const putMeeting = `-- name: PutMeeting :execrows
 insert into course_meeting (id, course_id, weekday, starts, ends, from_day, until_day, room_id, teacher, kind, notes)
 values ($1, $2, $3, ($4::text)::time, ($5::text)::time, (nullif($6::text, ''))::date, (nullif($7::text, ''))::date,
@@ -514,6 +836,75 @@ func (q *Queries) Rooms(ctx context.Context, after string, maxRows int32) ([]Roo
 			&i.Lng,
 			&i.FenceM,
 			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const roomsByID = `-- name: RoomsByID :many
+select id, block_code, block_name, number, lat, lng, fence_m, version from room where id = any($1::uuid[])
+`
+
+func (q *Queries) RoomsByID(ctx context.Context, ids []string) ([]Room, error) {
+	rows, err := q.db.Query(ctx, roomsByID, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Room
+	for rows.Next() {
+		var i Room
+		if err := rows.Scan(
+			&i.ID,
+			&i.BlockCode,
+			&i.BlockName,
+			&i.Number,
+			&i.Lat,
+			&i.Lng,
+			&i.FenceM,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const staffByID = `-- name: StaffByID :many
+select id, email, name, avatar_url from user_view where id = any($1::uuid[])
+`
+
+type StaffByIDRow struct {
+	ID        string
+	Email     string
+	Name      string
+	AvatarUrl string
+}
+
+func (q *Queries) StaffByID(ctx context.Context, ids []string) ([]StaffByIDRow, error) {
+	rows, err := q.db.Query(ctx, staffByID, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StaffByIDRow
+	for rows.Next() {
+		var i StaffByIDRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Email,
+			&i.Name,
+			&i.AvatarUrl,
 		); err != nil {
 			return nil, err
 		}
@@ -632,6 +1023,42 @@ func (q *Queries) TouchCourse(ctx context.Context, id string) error {
 	return err
 }
 
+const updateAssignment = `-- name: UpdateAssignment :one
+update assignment set title = $1, description = $2, due_at = $3, points = $4, version = version + 1
+where id = $5 returning id, course_id, title, description, due_at, points, created_by, created_at, version
+`
+
+type UpdateAssignmentParams struct {
+	Title       string
+	Description string
+	DueAt       time.Time
+	Points      *int32
+	ID          string
+}
+
+func (q *Queries) UpdateAssignment(ctx context.Context, arg UpdateAssignmentParams) (Assignment, error) {
+	row := q.db.QueryRow(ctx, updateAssignment,
+		arg.Title,
+		arg.Description,
+		arg.DueAt,
+		arg.Points,
+		arg.ID,
+	)
+	var i Assignment
+	err := row.Scan(
+		&i.ID,
+		&i.CourseID,
+		&i.Title,
+		&i.Description,
+		&i.DueAt,
+		&i.Points,
+		&i.CreatedBy,
+		&i.CreatedAt,
+		&i.Version,
+	)
+	return i, err
+}
+
 const updateCourse = `-- name: UpdateCourse :exec
 update course set code = $1, title = $2, credits = ($3::float8)::numeric, min_attendance_pct = $4, version = version + 1
 where id = $5
@@ -718,4 +1145,17 @@ func (q *Queries) UpdateTerm(ctx context.Context, arg UpdateTermParams) error {
 		arg.ID,
 	)
 	return err
+}
+
+const useFeed = `-- name: UseFeed :one
+update calendar_feed f set used_at = now() from app_user u
+where f.token_hash = $1 and u.id = f.user_id and u.status = 'active' returning f.user_id
+`
+
+// Whose calendar it is, if the account is active.
+func (q *Queries) UseFeed(ctx context.Context, tokenHash []byte) (string, error) {
+	row := q.db.QueryRow(ctx, useFeed, tokenHash)
+	var user_id string
+	err := row.Scan(&user_id)
+	return user_id, err
 }

@@ -166,6 +166,24 @@ type ClassSession struct {
 	Version   int64
 }
 
+type ClassView struct {
+	ID        string
+	CourseID  string
+	MeetingID *string
+	OccursOn  string
+	StartsAt  time.Time
+	EndsAt    time.Time
+	RoomID    *string
+	Topic     string
+	Status    string
+	Reason    string
+	Fenced    bool
+	LateMin   int16
+	OpenedAt  *time.Time
+	ClosedAt  *time.Time
+	Version   int64
+}
+
 type Course struct {
 	ID               string
 	TermID           string
@@ -294,6 +312,13 @@ type EscalationPolicy struct {
 	Version      int64
 }
 
+type ExternalID struct {
+	Source    string
+	Kind      string
+	SourcedID string
+	ID        string
+}
+
 type GrainSnapshot struct {
 	Kind     string
 	Identity string
@@ -309,6 +334,45 @@ type Idempotency struct {
 	RequestHash []byte
 	Response    []byte
 	CreatedAt   time.Time
+}
+
+type ImportError struct {
+	RunID  string
+	N      int32
+	File   string
+	Line   int64
+	Field  string
+	Value  string
+	Detail string
+}
+
+type ImportFault struct {
+	File   string
+	Line   int64
+	Field  string
+	Value  string
+	Detail string
+}
+
+type ImportRun struct {
+	ID        string
+	Kind      string
+	DryRun    bool
+	State     string
+	Step      string
+	RowsTotal int64
+	RowsDone  int64
+	Made      int64
+	Changed   int64
+	Unchanged int64
+	Errors    int64
+	Files     []byte
+	Failure   *string
+	Detail    string
+	CreatedBy string
+	CreatedAt time.Time
+	BeatAt    time.Time
+	EndedAt   *time.Time
 }
 
 type MeetingView struct {
@@ -582,6 +646,80 @@ type SosView struct {
 	HeadHash    []byte
 	Responders  []byte
 	Location    []byte
+}
+
+type StagedCourse struct {
+	Line             int64
+	SourcedID        string
+	TermRef          string
+	TermID           *string
+	Code             string
+	Title            string
+	Credits          pgtype.Numeric
+	Capacity         *int32
+	WaitlistCapacity *int32
+	MinAttendance    *int16
+	Instructors      []string
+	Prerequisites    []string
+	ID               string
+	BySourced        *string
+	ByCode           *string
+	Action           string
+}
+
+type StagedEnrollment struct {
+	Line      int64
+	TermRef   string
+	CourseRef string
+	UserRef   string
+	Role      string
+	First     bool
+	Status    string
+	CourseID  *string
+	UserID    *string
+	SeatNo    *int32
+	Action    string
+}
+
+type StagedStaff struct {
+	Line     int64
+	CourseID string
+	UserRef  string
+	UserID   *string
+	Kind     string
+	Position int16
+	Action   string
+}
+
+type StagedTerm struct {
+	Line      int64
+	SourcedID string
+	Name      string
+	StartsOn  pgtype.Date
+	EndsOn    pgtype.Date
+	Tz        string
+	ID        string
+	Action    string
+}
+
+type StagedUser struct {
+	Line       int64
+	SourcedID  string
+	Email      string
+	RegNo      string
+	Name       string
+	Roles      []string
+	Department *string
+	Course     *string
+	Semester   *int16
+	Phone      *string
+	Leaves     bool
+	ID         string
+	BySourced  *string
+	ByEmail    *string
+	ByRegNo    *string
+	Ends       bool
+	Action     string
 }
 
 type Term struct {

@@ -22,6 +22,8 @@ type Academic struct {
 	meetings map[nexus.CourseID][]nexus.Meeting
 	rolls    map[nexus.CourseID]*course.Roll
 	dropped  map[nexus.Enrollment]bool
+	classes  classes
+	desk     desk
 }
 
 var (
@@ -33,7 +35,7 @@ var (
 
 // NewAcademic returns a campus without courses.
 func NewAcademic() *Academic {
-	return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}, rolls: map[nexus.CourseID]*course.Roll{}, dropped: map[nexus.Enrollment]bool{}}
+	return &Academic{meetings: map[nexus.CourseID][]nexus.Meeting{}, rolls: map[nexus.CourseID]*course.Roll{}, dropped: map[nexus.Enrollment]bool{}, classes: newClasses()}
 }
 
 // find returns the place of the item that is meant. It needs the lock.

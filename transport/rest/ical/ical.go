@@ -1,0 +1,258 @@
+// Package ical writes a person's timetable as iCalendar (RFC 5545): a weekly event for each meeting, without its holidays and cancelled
+// classes, those that were moved where they are held, classes of their own, and assignments as things to do. Times are those of the term's
+// zone, whose rules come with them, so that a class stays at nine when the clocks change.
+package ical
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	ics "github.com/arran4/golang-ical"
+
+	"nexus"
+)
+
+// product says who wrote a calendar.
+const product = "-//NEXUS//Timetable//EN"
+
+// local is a date and time without a zone.
+const local = "20060102T150405"
+
+// utc is a moment.
+const utc = "20060102T150405Z"
+
+// Calendar writes a timetable. stamp is when it was made. The same things always have the same UID.
+func Calendar(t nexus.Timetable, assignments []nexus.Assignment, stamp time.Time) ([]byte, error) {
+	w := writer{cal: ics.NewCalendar(), t: t, stamp: stamp.UTC().Format(utc), zones: map[string]*time.Location{}}
+	w.cal.SetProductId(product)
+	w.cal.SetXWRCalName("Timetable")
+	w.cal.SetXPublishedTTL("PT1H")
+	w.cal.SetRefreshInterval("PT1H")
+	if err := w.timezones(); err != nil {
+		return nil, err
+	}
+	for _, c := range t.Courses {
+		if err := w.course(c); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range assignments {
+		w.todo(a)
+	}
+	return []byte(w.cal.Serialize(ics.WithNewLineWindows)), nil
+}
+
+type writer struct {
+	cal   *ics.Calendar
+	t     nexus.Timetable
+	stamp string
+	zones map[string]*time.Location
+}
+
+// timezones writes the rules of every zone of the terms, as far as the terms need them.
+func (w *writer) timezones() error {
+	from, to := map[string]string{}, map[string]string{}
+	for _, term := range w.t.Terms {
+		if was, ok := from[term.TZ]; !ok || term.StartsOn < was {
+			from[term.TZ] = term.StartsOn
+		}
+		to[term.TZ] = max(to[term.TZ], term.EndsOn)
+	}
+	for _, name := range slices.Sorted(mapKeys(from)) {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			return fmt.Errorf("load zone %s: %w", name, err)
+		}
+		w.zones[name] = zone
+		first, err := time.ParseInLocation(time.DateOnly, from[name], zone)
+		if err != nil {
+			return fmt.Errorf("a term's first day: %w", err)
+		}
+		last, err := time.ParseInLocation(time.DateOnly, to[name], zone)
+		if err != nil {
+			return fmt.Errorf("a term's last day: %w", err)
+		}
+		// Classes may be moved a little out of their term.
+		observances(w.cal.AddTimezone(name), first.AddDate(0, -1, 0), last.AddDate(0, 2, 0))
+	}
+	return nil
+}
+
+func mapKeys[V any](m map[string]V) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// observances are what the clocks show from a moment on, and from each of their changes until another.
+func observances(tz *ics.VTimezone, from, to time.Time) {
+	observe(tz, from, from)
+	for day := from; day.Before(to); day = day.AddDate(0, 0, 1) {
+		next := day.AddDate(0, 0, 1)
+		if offset(day) != offset(next) {
+			observe(tz, day, change(day, next))
+		}
+	}
+}
+
+// change is the second between two moments at which the clocks change.
+func change(before, after time.Time) time.Time {
+	for after.Sub(before) > time.Second {
+		middle := before.Add(after.Sub(before) / 2).Truncate(time.Second)
+		if offset(middle) == offset(before) {
+			before = middle
+		} else {
+			after = middle
+		}
+	}
+	return after
+}
+
+func offset(at time.Time) int {
+	_, seconds := at.Zone()
+	return seconds
+}
+
+// observe writes what the clocks show from a moment on; before is a moment at which they show what they did until then.
+func observe(tz *ics.VTimezone, before, at time.Time) {
+	add := func(c *ics.ComponentBase) {
+		name, _ := at.Zone()
+		c.AddProperty(ics.ComponentPropertyDtStart, at.UTC().Add(time.Duration(offset(before))*time.Second).Format(local))
+		c.AddProperty(ics.ComponentProperty(ics.PropertyTzoffsetfrom), clockOffset(offset(before)))
+		c.AddProperty(ics.ComponentProperty(ics.PropertyTzoffsetto), clockOffset(offset(at)))
+		c.AddProperty(ics.ComponentProperty(ics.PropertyTzname), name)
+	}
+	if at.IsDST() {
+		d := &ics.Daylight{}
+		add(&d.ComponentBase)
+		tz.Components = append(tz.Components, d)
+		return
+	}
+	add(&tz.AddStandard().ComponentBase)
+}
+
+func clockOffset(seconds int) string {
+	sign := '+'
+	if seconds < 0 {
+		sign, seconds = '-', -seconds
+	}
+	s := fmt.Sprintf("%c%02d%02d", sign, seconds/3600, seconds/60%60)
+	if seconds%60 != 0 { // before clocks were set by zones
+		s += fmt.Sprintf("%02d", seconds%60)
+	}
+	return s
+}
+
+// course writes all that one course has.
+func (w *writer) course(c nexus.Course) error {
+	term := w.t.Terms[c.Term]
+	zone := w.zones[term.TZ]
+	for _, m := range w.t.Meetings {
+		if m.Course != c.ID {
+			continue
+		}
+		if err := w.meeting(c, m, term, zone); err != nil {
+			return err
+		}
+	}
+	for _, x := range w.t.Classes {
+		if x.Course == c.ID && x.Meeting == "" && x.Status != nexus.ClassCancelled {
+			e := w.event(string(x.ID), c, nexus.Meeting{Kind: "CLASS"}, x.Room, x.Version)
+			times(e, x.StartsAt, x.EndsAt, zone)
+			if x.Topic != "" {
+				e.SetDescription(x.Topic)
+			}
+		}
+	}
+	return nil
+}
+
+// meeting writes a weekly event, and one for each of its classes that was moved.
+func (w *writer) meeting(c nexus.Course, m nexus.Meeting, term nexus.Term, zone *time.Location) error {
+	planned, err := nexus.Occurrences(term, []nexus.Meeting{m}, nil, time.Time{}, time.Unix(1<<40, 0))
+	if err != nil || len(planned) == 0 {
+		return err
+	}
+	first, last := planned[0], planned[len(planned)-1]
+	e := w.event(string(m.ID), c, m, m.Room, c.Version)
+	times(e, first.StartsAt, first.EndsAt, zone)
+	e.AddRrule("FREQ=WEEKLY;UNTIL=" + last.StartsAt.UTC().Format(utc))
+	held := map[string]nexus.Occurrence{}
+	for _, o := range planned {
+		held[o.OccursOn] = o
+	}
+	day, err := time.Parse(time.DateOnly, first.OccursOn)
+	if err != nil {
+		return fmt.Errorf("a meeting's first day: %w", err)
+	}
+	for ; day.Format(time.DateOnly) <= last.OccursOn; day = day.AddDate(0, 0, 7) {
+		if on := day.Format(time.DateOnly); held[on].OccursOn == "" { // a holiday
+			starts, _, err := m.At(on, zone)
+			if err != nil {
+				return err
+			}
+			e.AddExdate(starts.In(zone).Format(local), ics.WithTZID(zone.String()))
+		}
+	}
+	for _, x := range w.t.Classes {
+		o := held[x.OccursOn]
+		switch {
+		case x.Meeting != m.ID || o.OccursOn == "":
+		case x.Status == nexus.ClassCancelled:
+			e.AddExdate(o.StartsAt.In(zone).Format(local), ics.WithTZID(zone.String()))
+		case !x.StartsAt.Equal(o.StartsAt) || !x.EndsAt.Equal(o.EndsAt) || x.Room != o.Room:
+			moved := w.event(string(m.ID), c, m, x.Room, x.Version)
+			moved.AddProperty(ics.ComponentPropertyRecurrenceId, o.StartsAt.In(zone).Format(local), ics.WithTZID(zone.String()))
+			times(moved, x.StartsAt, x.EndsAt, zone)
+		}
+	}
+	return nil
+}
+
+// event begins an event of a course.
+func (w *writer) event(id string, c nexus.Course, m nexus.Meeting, room nexus.RoomID, version int64) *ics.VEvent {
+	e := w.cal.AddEvent(id + "@nexus")
+	e.SetProperty(ics.ComponentPropertyDtstamp, w.stamp)
+	e.SetSequence(int(version))
+	e.SetSummary(c.Code + " " + c.Title + " (" + strings.ToLower(m.Kind) + ")")
+	if r, ok := w.t.Rooms[room]; ok {
+		e.SetLocation(r.BlockName + " " + r.Number)
+		if r.Place != nil {
+			e.SetGeo(r.Place.Lat, r.Place.Lng)
+		}
+	}
+	about := []string{}
+	if teacher := w.t.Teacher(c, m); teacher.Name != "" {
+		about = append(about, teacher.Name)
+	}
+	if m.Notes != "" {
+		about = append(about, m.Notes)
+	}
+	if len(about) > 0 {
+		e.SetDescription(strings.Join(about, "\n"))
+	}
+	return e
+}
+
+// times says when an event is, by the clock of a zone.
+func times(e *ics.VEvent, starts, ends time.Time, zone *time.Location) {
+	e.SetProperty(ics.ComponentPropertyDtStart, starts.In(zone).Format(local), ics.WithTZID(zone.String()))
+	e.SetProperty(ics.ComponentPropertyDtEnd, ends.In(zone).Format(local), ics.WithTZID(zone.String()))
+}
+
+func (w *writer) todo(a nexus.Assignment) {
+	t := w.cal.AddTodo(string(a.ID) + "@nexus")
+	t.SetProperty(ics.ComponentPropertyDtstamp, w.stamp)
+	t.SetSequence(int(a.Version))
+	t.SetSummary(a.Code + ": " + a.Title)
+	if a.Description != "" {
+		t.SetDescription(a.Description)
+	}
+	t.SetProperty(ics.ComponentProperty("DUE"), a.DueAt.UTC().Format(utc))
+}
