@@ -71,7 +71,7 @@ fuzz:
 	@echo "== fuzz, $(FUZZTIME) each"
 	@grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r f; do \
 	  grep -oE '^func Fuzz[A-Za-z0-9_]+' "$$f" | cut -d' ' -f2 | while read -r name; do \
-	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$f")" </dev/null; \
+	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$(dirname "$$f")" </dev/null; \
 	  done; \
 	done
 

@@ -60,8 +60,8 @@ func LogPanic(cause any) {
 // Why says why there is no room for a new session.
 type Why string
 
-// The reasons. A refused handshake is answered with 503 and Retry-After; a WebSocket that is one too many of its address, or
-// comes in the same moment as others, is accepted and closed with TooManySessions.
+// The reasons. A refused handshake is answered with 503 and Retry-After, before any upgrade; a WebSocket whose place another one took while
+// it was being answered is closed with TooManySessions.
 const (
 	FullClosing  Why = "closing"
 	FullSessions Why = "sessions"

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/binary"
+	"math"
 	"unicode/utf8"
 )
 
@@ -139,12 +140,15 @@ func (d *frameDecoder) beginFrame() error {
 	if b0&0x70 != 0 || b1&0x80 == 0 { // reserved bits without an extension; a client must mask
 		return errFrame(TransportError)
 	}
-	n, keyAt := uint64(b1&0x7f), 2
+	n, keyAt, least := uint64(b1&0x7f), 2, uint64(0)
 	switch n {
 	case 126:
-		n, keyAt = uint64(binary.BigEndian.Uint16(d.head[2:])), 4
+		n, keyAt, least = uint64(binary.BigEndian.Uint16(d.head[2:])), 4, 126
 	case 127:
-		n, keyAt = binary.BigEndian.Uint64(d.head[2:]), 10
+		n, keyAt, least = binary.BigEndian.Uint64(d.head[2:]), 10, 1<<16
+	}
+	if n < least || n > math.MaxInt64 { // the shortest form is the only one
+		return errFrame(TransportError)
 	}
 	copy(d.key[:], d.head[keyAt:])
 	d.fin, d.op, d.keyPos, d.inFrame = b0&0x80 != 0, b0&0x0f, 0, true

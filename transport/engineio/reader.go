@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 )
 
 const (
@@ -242,15 +243,19 @@ func (r *reader) goodbye(payload []byte) {
 	}
 }
 
-// echoCode is the code to answer a close frame with: its own, or 1002 if no client may send that.
+// echoCode is the code to answer a close frame with: its own, or 1002 if no client may send that, or 1007 if its text is none.
 func echoCode(payload []byte) uint16 {
-	if len(payload) >= 2 {
-		code := binary.BigEndian.Uint16(payload)
-		if code >= 1000 && code < 1015 && (code < 1004 || code > 1006) || code >= 3000 && code < 5000 {
-			return code
-		}
+	if len(payload) < 2 {
+		return TransportError.Code
 	}
-	return TransportError.Code
+	code := binary.BigEndian.Uint16(payload)
+	switch {
+	case (code < 1000 || code >= 1015 || code >= 1004 && code <= 1006) && (code < 3000 || code >= 5000):
+		return TransportError.Code
+	case !utf8.Valid(payload[2:]):
+		return InvalidText.Code
+	}
+	return code
 }
 
 // fail ends things after an error: a candidate leaves the session alone, a session's connection is closed with the reason. What the client

@@ -115,10 +115,11 @@ func (s *Server) Shutdown(ctx context.Context, reason Reason) (closed int, err e
 	}
 }
 
-// full reports whether a handshake must be turned away, whoever sent it.
-func (s *Server) full() bool {
+// full reports whether a handshake from an address must be turned away.
+func (s *Server) full(address string) bool {
+	at := network(address)
 	s.mu.Lock()
-	why := s.why()
+	why := s.why(at)
 	s.mu.Unlock()
 	return s.turnedAway(why)
 }
@@ -127,10 +128,7 @@ func (s *Server) full() bool {
 func (s *Server) add(session *Session) bool {
 	at := network(session.remote)
 	s.mu.Lock()
-	why := s.why()
-	if why == "" && s.addresses[at] >= s.cfg.MaxPerAddress {
-		why = FullAddress
-	}
+	why := s.why(at)
 	if why == "" {
 		s.sessions[session.id] = session
 		s.addresses[at]++
@@ -139,8 +137,8 @@ func (s *Server) add(session *Session) bool {
 	return !s.turnedAway(why)
 }
 
-// why says why there is no room, "" if there is; s.mu is held.
-func (s *Server) why() Why {
+// why says why there is no room for one more of a network, "" if there is; s.mu is held.
+func (s *Server) why(at string) Why {
 	switch {
 	case s.closing:
 		return FullClosing
@@ -148,6 +146,8 @@ func (s *Server) why() Why {
 		return FullSessions
 	case s.cfg.Pressed != nil && s.cfg.Pressed():
 		return FullMemory
+	case s.addresses[at] >= s.cfg.MaxPerAddress:
+		return FullAddress
 	}
 	return ""
 }

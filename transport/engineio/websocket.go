@@ -51,7 +51,7 @@ func (s *Server) ClaimWebSocket(r Request) (*Claim, Response) {
 		return refuse(refusal(codeBadRequest))
 	case r.EIO != "4":
 		return refuse(refusal(codeProtocolVersion))
-	case claim.session == nil && s.full():
+	case claim.session == nil && s.full(r.RemoteAddr):
 		return refuse(overloaded())
 	case claim.session != nil:
 		claim.refused = !claim.session.claim(claim)

@@ -92,13 +92,28 @@ func TestBadFramesClose(t *testing.T) {
 	}
 }
 
+// TestClientsCloseFrameIsEchoed is section 7.4 of RFC 6455: which codes a client may send, and what its text may be.
 func TestClientsCloseFrameIsEchoed(t *testing.T) {
-	for _, test := range []struct{ sent, echo string }{
-		{"\x03\xe8", "\x03\xe8"}, {"\x0f\xa1why", "\x0f\xa1"}, {"", ""}, {"\x03\xed", "\x03\xea"}, {"\x00", "\x03\xea"},
-	} {
+	closing := func(code int, text string) string { return string([]byte{byte(code >> 8), byte(code)}) + text }
+	type exchange struct{ sent, echo string }
+	tests := []exchange{
+		{"", ""},
+		{"\x00", closing(1002, "")}, // half a code
+		{closing(4001, "why"), closing(4001, "")},
+		{closing(1000, strings.Repeat("x", 123)), closing(1000, "")},
+		{closing(1000, "\xff"), closing(1007, "")},
+		{closing(1000, "a letter cut: \xe2\x82"), closing(1007, "")},
+	}
+	for _, code := range []int{1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999} {
+		tests = append(tests, exchange{closing(code, ""), closing(code, "")})
+	}
+	for _, code := range []int{0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535} {
+		tests = append(tests, exchange{closing(code, ""), closing(1002, "")})
+	}
+	for _, test := range tests {
 		world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
 			c, _ := dialed(t, srv, u)
-			c.Write(enginetest.AppendFrame(nil, enginetest.Close, []byte(test.sent)))
+			c.Write(enginetest.AppendFrame(enginetest.AppendFrame(nil, enginetest.Close, []byte(test.sent)), enginetest.Text, []byte("4too late")))
 			if f, ok := c.Next(); !ok || f != (enginetest.Frame{Op: enginetest.Close, Payload: test.echo}) {
 				t.Fatalf("%q answered by %q", test.sent, f.Payload)
 			}
@@ -110,6 +125,51 @@ func TestClientsCloseFrameIsEchoed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheServersCloseIsAnswered: what the client still sends is dropped, and the connection ends with its close frame, not with the deadline.
+func TestTheServersCloseIsAnswered(t *testing.T) {
+	world(t, engineio.Config{CloseTimeout: time.Hour}, func(t *testing.T, srv *engineio.Server, u *upper) {
+		c, s := dialed(t, srv, u)
+		s.Close(engineio.Forced)
+		if f, ok := c.Next(); !ok || f != (enginetest.Frame{Op: enginetest.Close, Payload: "\x0f\xa2forced close"}) {
+			t.Fatalf("%q", f)
+		}
+		start := time.Now()
+		c.Send("4under way")
+		c.Write(enginetest.AppendFrame(nil, enginetest.Close, []byte("\x0f\xa2")))
+		if f, ok := c.Next(); ok {
+			t.Fatalf("%q behind the close frame", f)
+		}
+		<-c.Served
+		if took := time.Since(start); took != 0 || srv.Len() != 0 {
+			t.Errorf("ended after %v, %d sessions are left", took, srv.Len())
+		}
+		if got := u.heard(); got != "[] [forced close]" {
+			t.Error(got)
+		}
+	})
+}
+
+// TestPingsAreAnsweredInOrder, between the fragments of a message too, and with what they carry.
+func TestPingsAreAnsweredInOrder(t *testing.T) {
+	world(t, engineio.Config{}, func(t *testing.T, srv *engineio.Server, u *upper) {
+		c, _ := dialed(t, srv, u)
+		pings := []string{"", "a", "\x00\xff", strings.Repeat("x", 125)}
+		c.Write(enginetest.AppendPart(nil, enginetest.Text, false, []byte("4he")))
+		for _, p := range pings {
+			c.Write(enginetest.AppendFrame(nil, enginetest.Ping, []byte(p)))
+		}
+		c.Write(enginetest.AppendPart(nil, 0, true, []byte("llo")))
+		for _, p := range pings {
+			if f, ok := c.Next(); !ok || f != (enginetest.Frame{Op: enginetest.Pong, Payload: p}) {
+				t.Fatalf("%q answered by %q", p, f)
+			}
+		}
+		if got := u.heard(); got != "[hello] []" {
+			t.Error(got)
+		}
+	})
 }
 
 func TestHangupCloses(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"nexus/transport/engineio"
 	"nexus/transport/engineio/enginetest"
 	"nexus/transport/socketio"
 )
@@ -96,4 +97,58 @@ func TestEventsApartComeThroughWhateverElseWasSent(t *testing.T) {
 		c.Send(`42["sos"]`)
 		c.ExpectClose(socketio.TooManyEvents)
 	})
+}
+
+// TestAThousandEventsInOnePoll: a body is no way around the bucket.
+func TestAThousandEventsInOnePoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := socketio.NewServer(socketio.Config{EventsPerSecond: 10, EventBurst: 20}, engineio.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := new(app)
+		srv.Handle("/", a)
+		_, open := enginetest.Poll(srv.Engine(), "GET", "", "")
+		sid := open[len(`0{"sid":"`):][:24]
+		if status, _ := enginetest.Poll(srv.Engine(), "POST", sid, "40"+strings.Repeat("\x1e42[\"x\"]", 1000)); status != 200 {
+			t.Errorf("status %d", status)
+		}
+		if got, want := a.heard(), "connect {}"+strings.Repeat("|x ", 19)+"|disconnect too many events"; got != want {
+			t.Errorf("heard %s", got)
+		}
+		if _, err := srv.Engine().Shutdown(t.Context(), engineio.ShuttingDown); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestBombsOfAttachments: what is announced costs nothing, what comes counts, and what is left unfinished is dropped with its connection.
+func TestBombsOfAttachments(t *testing.T) {
+	const kilo = 1000
+	for name, test := range map[string]struct {
+		packets []string
+		want    socketio.Reason
+	}{
+		"more than may be":         {[]string{`4511-["e"]`}, socketio.TooManyAttachments},
+		"as many as there are":     {[]string{`459007199254740991-["e"]`}, socketio.TooManyAttachments},
+		"more than a number holds": {[]string{`45` + strings.Repeat("9", 400) + `-["e"]`}, socketio.InvalidPacket},
+		"without any placeholder":  {[]string{`452-["e"]`, "b:" + strings.Repeat("x", kilo), "b:" + strings.Repeat("x", kilo)}, socketio.EventTooLarge},
+		"empty, and more of them":  {[]string{`452-["e"]`, "b:", "b:", "b:"}, socketio.InvalidPacket},
+		"one packet in another":    {[]string{`452-["e"]`, "b:", `452-["e"]`}, socketio.InvalidPacket},
+		"never whole":              {[]string{`4510-["e"]`, "b:" + strings.Repeat("x", kilo)}, socketio.UnfinishedPacket},
+	} {
+		t.Run(name, func(t *testing.T) {
+			world(t, socketio.Config{MaxEventBytes: 3 * kilo / 2}, func(t *testing.T, c *enginetest.Client, a, _ *app) {
+				join(t, c, a)
+				for _, p := range test.packets {
+					if data, binary := strings.CutPrefix(p, "b:"); binary {
+						c.SendBinary([]byte(data))
+					} else {
+						c.Send(p)
+					}
+				}
+				c.ExpectClose(test.want)
+			})
+		})
+	}
 }

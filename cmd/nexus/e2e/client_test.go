@@ -32,7 +32,8 @@ type event struct {
 	At        float64 // ms
 	Transport string
 	Ack       int
-	Recovered bool // of connect: the client takes itself for what it was before
+	Error     string // of ack: none came in time
+	Recovered bool   // of connect: the client takes itself for what it was before
 }
 
 // options are those of the official client's io().

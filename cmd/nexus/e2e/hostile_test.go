@@ -148,7 +148,10 @@ func TestANodeShortOfMemoryRefusesNewSockets(t *testing.T) {
 		t.Errorf("%s, Retry-After %q", res.Status, res.Header.Get("Retry-After"))
 	}
 	s.stranger().call(t, "GET", "/mess/halls", nil, 200, nil)
-	if n := s.figure(t, `nexus_connections_refused_total{reason="memory"}`); n != 1 {
+	if _, err := s.listen("/mess", "", ""); err == nil || !strings.HasPrefix(err.Error(), "upgrade: 503") {
+		t.Errorf("a WebSocket: %v", err)
+	}
+	if n := s.figure(t, `nexus_connections_refused_total{reason="memory"}`); n != 2 {
 		t.Errorf("%v are counted", n)
 	}
 }

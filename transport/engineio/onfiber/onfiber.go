@@ -120,6 +120,7 @@ func (a *adapter) serveUpgrade(c *fiber.Ctx) error {
 	c.Locals(claimKey, claim)
 	if err := a.upgrade(c); err != nil {
 		claim.Abandon()
+		c.Set(fiber.HeaderSecWebSocketVersion, "13")
 		return write(c, engineio.Response{Status: http.StatusBadRequest})
 	}
 	return nil

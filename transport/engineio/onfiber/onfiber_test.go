@@ -248,6 +248,94 @@ func TestBadHandshakeFreesTheClaim(t *testing.T) {
 	})
 }
 
+// A WebSocket for which there is no place gets an answer that says so, as a poll does, and may use its connection for something else.
+func TestAFullServerAnswersAnUpgrade(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		cfg  engineio.Config
+	}{
+		{"address", engineio.Config{MaxPerAddress: 1}},
+		{"node", engineio.Config{MaxSessions: 1}},
+		{"memory", engineio.Config{Pressed: func() bool { return true }}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ways(t, func(t *testing.T, w way) {
+				h, u := serve(t, test.cfg, w)
+				first := dial(t, h)
+				if test.cfg.Pressed == nil {
+					first.write(upgrade + key + "\r\n")
+					first.answer()
+					first.frame()
+				}
+				c := dial(t, h)
+				for _, request := range []string{upgrade + key, poll + head} {
+					c.write(request + "\r\n")
+					r, body := c.answer()
+					if r.StatusCode != 503 || r.Header.Get("Retry-After") != "5" || r.Header.Get("Content-Type") != "application/json" || body != `{"code":3,"message":"Too many sessions"}` {
+						t.Errorf("%.40q: %s %v %s", request, r.Status, r.Header, body)
+					}
+				}
+				if test.cfg.Pressed != nil {
+					return
+				}
+				(<-u.opened).Close(engineio.Forced)
+				if f := first.frame(); f.Op != enginetest.Close {
+					t.Fatal(f)
+				}
+				if err := first.Close(); err != nil {
+					t.Fatal(err)
+				}
+				for r, deadline := (*http.Response)(nil), time.Now().Add(patience); ; { // the session ends a moment after its socket
+					c.write(upgrade + key + "\r\n")
+					if r, _ = c.answer(); r.StatusCode == 101 {
+						break
+					}
+					if time.Now().After(deadline) {
+						t.Fatalf("the place is not free again: %s", r.Status)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Compression is not spoken: a client that offers it goes on without, and one that compresses all the same is closed, unheard.
+func TestCompressionIsDeclined(t *testing.T) {
+	ways(t, func(t *testing.T, w way) {
+		h, u := serve(t, engineio.Config{}, w)
+		c := dial(t, h)
+		c.write(upgrade + key + "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-webkit-deflate-frame\r\n\r\n" + frame("4plain"))
+		if r, _ := c.answer(); r.StatusCode != 101 || r.Header.Get("Sec-WebSocket-Extensions") != "" {
+			t.Fatal(r.Status, r.Header)
+		}
+		c.frame()
+		if got := c.frame(); got.Payload != "4plain" {
+			t.Fatal(got)
+		}
+		bomb := []byte(frame(strings.Repeat("\x00", 1000)))
+		bomb[0] |= 0x40 // compressed
+		c.write(string(bomb))
+		if got := c.frame(); got.Op != enginetest.Close || got.Payload != "\x03\xeatransport error" {
+			t.Errorf("%q", got)
+		}
+		if reason := <-u.closed; reason != engineio.TransportError {
+			t.Error(reason)
+		}
+	})
+}
+
+// A client of another version is told which one is spoken.
+func TestTheVersionIsNamed(t *testing.T) {
+	ways(t, func(t *testing.T, w way) {
+		h, _ := serve(t, engineio.Config{}, w)
+		c := dial(t, h)
+		c.write(strings.Replace(upgrade, "Version: 13", "Version: 12", 1) + key + "\r\n")
+		if r, _ := c.answer(); r.StatusCode != 400 || r.Header.Get("Sec-WebSocket-Version") != "13" {
+			t.Error(r.Status, r.Header)
+		}
+	})
+}
+
 func TestOrigins(t *testing.T) {
 	ways(t, func(t *testing.T, w way) {
 		h, _ := serve(t, engineio.Config{AllowOrigin: func(o string) bool { return o == "https://good.example" }}, w)

@@ -33,13 +33,8 @@ type site struct {
 	ended chan engineio.Reason // of each session
 }
 
-// serve runs the application on a free port; a Socket.IO client may take an hour to its CONNECT.
-func serve(t *testing.T, engine bool, cfg engineio.Config, way ...onfiber.Option) site {
-	t.Helper()
-	return serveConnecting(t, engine, cfg, time.Hour, way...)
-}
-
-func serveConnecting(t *testing.T, engine bool, cfg engineio.Config, connect time.Duration, way ...onfiber.Option) site {
+// serve runs the application on a free port; connect is how long a Socket.IO client may take to its CONNECT.
+func serve(t *testing.T, engine bool, cfg engineio.Config, connect time.Duration, way ...onfiber.Option) site {
 	t.Helper()
 	ended := make(chan engineio.Reason, 100)
 	cfg.Hooks.Closed = func(_ engineio.Transport, r engineio.Reason) { ended <- r }
