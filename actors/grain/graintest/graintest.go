@@ -35,7 +35,7 @@ func NewNode(t testing.TB, store *Store, kinds ...grain.Kind) *Node {
 	quiet := slog.New(slog.DiscardHandler)
 	n := &Node{
 		Store:  store,
-		system: actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Nanosecond), actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
+		system: grain.NewSystem(actor.WithDeadLetterThrottleInterval(time.Nanosecond), actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
 		kinds:  make(map[string]*actor.Props),
 		living: make(map[grain.Ref]*actor.PID),
 	}
