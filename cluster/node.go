@@ -101,7 +101,7 @@ func Start(cfg Config) (_ *Node, err error) {
 	}
 	n := &Node{
 		cfg: cfg, id: nexus.NewID(), started: time.Now(),
-		system:    actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet(cfg.Log) })),
+		system:    grain.NewSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet(cfg.Log) })),
 		calls:     make(chan struct{}, cfg.MaxCalls),
 		wake:      make(chan struct{}, 1),
 		addresses: make(map[grain.Ref]*actor.PID),

@@ -38,7 +38,7 @@ const (
 type placement struct {
 	node  *Node
 	kinds map[string]grain.Kind
-	env   grain.Env
+	props map[string]*actor.Props
 
 	refs     map[string]grain.Ref     // of the living and leaving children, by actor id
 	living   map[grain.Ref]*actor.PID // the same, by grain
@@ -74,8 +74,12 @@ type opened struct {
 type ringChanged struct{}
 
 func newPlacement(n *Node, kinds map[string]grain.Kind, env grain.Env) *placement {
+	props := make(map[string]*actor.Props, len(kinds))
+	for name, k := range kinds {
+		props[name] = grain.Props(k, env)
+	}
 	return &placement{
-		node: n, kinds: kinds, env: env,
+		node: n, kinds: kinds, props: props,
 		refs:    make(map[string]grain.Ref),
 		living:  make(map[grain.Ref]*actor.PID),
 		opening: make(map[grain.Ref]*opening),
@@ -179,7 +183,7 @@ func (p *placement) owns(ref grain.Ref) bool {
 // spawn opens the grain under an actor id of its own, so that the end of an old activation is never taken for the end
 // of its successor.
 func (p *placement) spawn(c actor.Context, ref grain.Ref, o *opening) {
-	pid := c.SpawnPrefix(grain.Props(p.kinds[ref.Kind], ref.ID, p.env), ref.String())
+	pid := grain.Spawn(c, p.props[ref.Kind], ref)
 	p.refs[pid.Id], p.living[ref] = ref, pid
 	p.node.remember(ref, pid)
 	for _, a := range o.askers {

@@ -25,7 +25,12 @@ type Context struct {
 
 // Fence proves this activation; every write of the grain carries it. Zero for volatile kinds. It changes with Renew,
 // so that it is asked for when a write is made, within the job that makes it.
-func (c *Context) Fence() nexus.Fence { return *c.host.fence.Load() }
+func (c *Context) Fence() nexus.Fence {
+	if f := c.host.fence.Load(); f != nil {
+		return *f
+	}
+	return nexus.Fence{}
+}
 
 // Renew makes certain, after a write whose outcome nobody knows, that it has either been kept or never will be: it raises
 // the fence's epoch, which shuts out whatever is still on its way. It is called within a job of Work, and fails with

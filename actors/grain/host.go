@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/scheduler"
 	"google.golang.org/protobuf/proto"
 
 	"nexus"
@@ -32,18 +33,29 @@ type Env struct {
 	Saves chan struct{}
 }
 
-// Props returns how to spawn an activation of the grain. The caller sees to it that one at a time is
-// spawned per node; across nodes the fence does.
-func Props(k Kind, id string, env Env) *actor.Props {
+// Props returns how to Spawn activations of a kind: one for all of them.
+func Props(k Kind, env Env) *actor.Props {
 	if env.Timeout == 0 {
 		env.Timeout = 2 * time.Second
 	}
-	return actor.PropsFromProducer(func() actor.Actor {
-		h := &host{kind: k, env: env, grain: k.New(id)}
-		h.ctx = Context{ID: id, Log: env.Log.With("kind", k.Name, "grain", id), host: h}
-		h.fence.Store(&nexus.Fence{})
-		return h
-	}, actor.WithSupervisor(endOnPanic))
+	newHost := func() actor.Actor { return &host{kind: &k, env: &env} }
+	// The other mailbox lays places for ten messages out in advance, which costs more than the rest of most activations' mailboxes.
+	return actor.PropsFromProducer(newHost, actor.WithSupervisor(endOnPanic), actor.WithMailbox(actor.UnboundedLockfree()))
+}
+
+// Spawn spawns an activation of a grain, as a child of c, by the Props of its kind. The caller sees to it that one at a time is
+// spawned per node; across nodes the fence does.
+func Spawn(c actor.SpawnerContext, by *actor.Props, to Ref) *actor.PID {
+	return c.SpawnPrefix(by, to.String())
+}
+
+// idOf is the id of the grain whose activation Spawn has given a name.
+func idOf(kind string, self, parent *actor.PID) string {
+	name := self.Id
+	if parent != nil {
+		name = name[len(parent.Id)+len("/"):]
+	}
+	return name[len(kind)+len("/") : strings.LastIndexByte(name, '$')] // behind which comes what SpawnPrefix adds
 }
 
 // endOnPanic ends a worker that panicked outside the recovery of its jobs. The host's own turns all recover, for
@@ -82,21 +94,26 @@ type (
 
 // host is the actor around a grain.
 type host struct {
-	kind   Kind
-	env    Env
+	kind   *Kind // shared, as env is
+	env    *Env
 	grain  Grain
 	ctx    Context
-	fence  atomic.Pointer[nexus.Fence] // also read and renewed by the worker
+	fence  atomic.Pointer[nexus.Fence] // also read and renewed by the worker; nil: the zero fence
 	failed error                       // why Load failed; whoever asks is told
 	ended  bool                        // stopped or abandoned: no further call of the grain
+	leaves bool                        // once no job is under way
 	busy   time.Time
 	worker *actor.PID // runs Work; nil until first used
-	timers *scheduler.TimerScheduler
-	cancel map[any]scheduler.CancelFunc // armed timers by their message, a pointer
+	armed  []timer    // few at a time
 	calls  calls
 	call   *call // the present message is an attempt of; nil: of none that may be repeated
 	jobs   int   // under way
-	leaves bool  // once no job is
+}
+
+// timer is one that has not fired, and the message that it sends then, a pointer.
+type timer struct {
+	*time.Timer
+	msg any
 }
 
 // Receive implements actor.Actor.
@@ -117,7 +134,7 @@ func (h *host) Receive(ac actor.Context) {
 			ac.Poison(ac.Self())
 		}
 	case *Leave:
-		delete(h.cancel, any(m))
+		h.fired(m)
 		h.leave(ac)
 	case *Show:
 		if !h.ended && h.failed == nil && !h.kind.Volatile {
@@ -128,14 +145,14 @@ func (h *host) Receive(ac actor.Context) {
 			h.abandon(ac, nexus.Errorf(nexus.Fenced, "epoch %d is over, by the word of others", m.Fence.Epoch))
 		}
 	case *tick:
-		delete(h.cancel, any(m))
+		h.fired(m)
 		h.guard(ac, "tick", func() { h.grain.Receive(&h.ctx, m.msg) })
 		h.arm(ac, *m)
 	case *delayed:
-		delete(h.cancel, any(m))
+		h.fired(m)
 		h.guard(ac, "timer", func() { h.grain.Receive(&h.ctx, m.msg) })
 	case *idle:
-		delete(h.cancel, any(m))
+		h.fired(m)
 		h.passivate(ac)
 	default:
 		h.message(ac, m)
@@ -144,8 +161,8 @@ func (h *host) Receive(ac actor.Context) {
 
 func (h *host) start(ac actor.Context) {
 	began := time.Now()
-	h.timers = scheduler.NewTimerScheduler(ac.ActorSystem().Root)
-	h.cancel = make(map[any]scheduler.CancelFunc)
+	id := idOf(h.kind.Name, ac.Self(), ac.Parent())
+	h.ctx.ID, h.ctx.Log, h.ctx.host = id, slog.New(logs{h}), h
 	h.env.Metrics.started(h.kind.Name)
 	h.inTurn(h.env.Loads, func(ctx context.Context) { h.failed = h.load(ctx) })
 	h.env.Metrics.loaded(h.kind.Name, time.Since(began), h.failed)
@@ -186,6 +203,7 @@ func (h *host) load(ctx context.Context) (err error) {
 		}
 		h.fence.Store(&f)
 	}
+	h.grain = h.kind.New(h.ctx.ID)
 	return h.grain.Load(ctx, &h.ctx, snap)
 }
 
@@ -249,8 +267,8 @@ func (h *host) leave(ac actor.Context) {
 }
 
 func (h *host) stop() {
-	for _, cancel := range h.cancel {
-		cancel()
+	for _, t := range h.armed {
+		t.Stop()
 	}
 	if h.ended || h.failed != nil {
 		return
@@ -318,8 +336,13 @@ func (h *host) schedule(ac actor.Context, d time.Duration, msg any) {
 	if h.ended {
 		return
 	}
-	// A fired timer's entry goes with the message; what is left at the end is cancelled.
-	h.cancel[msg] = h.timers.SendOnce(d, ac.Self(), msg)
+	root, self := ac.ActorSystem().Root, ac.Self()
+	h.armed = append(h.armed, timer{time.AfterFunc(d, func() { root.Send(self, msg) }), msg})
+}
+
+// fired forgets the timer whose message has come. What is armed at the end is stopped.
+func (h *host) fired(msg any) {
+	h.armed = slices.DeleteFunc(h.armed, func(t timer) bool { return t.msg == msg })
 }
 
 func (h *host) work(ac actor.Context, run func(context.Context) error, done func(error)) {

@@ -391,10 +391,10 @@ func TestManyActivationsTakeTurns(t *testing.T) {
 			Store: store, Log: quiet, Metrics: grain.NewMetrics(prometheus.NewRegistry()),
 			Loads: make(chan struct{}, turns), Saves: make(chan struct{}, turns),
 		}
-		root := node.System().Root
+		root, props := node.System().Root, grain.Props(counterKind(store, nil), env)
 		var pids []*actor.PID
 		for i := range grains {
-			pids = append(pids, root.Spawn(grain.Props(counterKind(store, nil), strconv.Itoa(i), env)))
+			pids = append(pids, grain.Spawn(root, props, grain.Ref{Kind: "counter", ID: strconv.Itoa(i)}))
 		}
 		time.Sleep(grains / turns * time.Second)
 		for _, pid := range pids {
@@ -424,9 +424,9 @@ func TestMetricsCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg, store := prometheus.NewRegistry(), graintest.NewStore()
 		env := grain.Env{Store: store, Log: quiet, Metrics: grain.NewMetrics(reg)}
-		node := graintest.NewNode(t, store)
+		node, props := graintest.NewNode(t, store), grain.Props(counterKind(store, nil), env)
 		spawn := func(id string) *actor.PID {
-			return node.System().Root.Spawn(grain.Props(counterKind(store, nil), id, env))
+			return grain.Spawn(node.System().Root, props, grain.Ref{Kind: "counter", ID: id})
 		}
 		ask := func(pid *actor.PID, n int64) {
 			if _, err := grain.Request(t.Context(), node.System(), pid, wrapperspb.Int64(n)); err != nil && !errors.Is(err, grain.ErrGone) {

@@ -38,7 +38,7 @@ func TestASocketThatNobodySpeaksOfIsForgotten(t *testing.T) {
 // TestAGhostMakesRoomFirst: whoever comes does not put out a socket that lives while there is one that does not.
 func TestAGhostMakesRoomFirst(t *testing.T) {
 	live(t, func(c *campus) {
-		time.Sleep(sweepEvery / 2) // so that the sweep comes too late
+		time.Sleep(idle / 2) // so that the sweep comes too late
 		for i := range maxSockets - 1 {
 			c.attach(c.one, fmt.Sprint(i), "phone")
 		}

@@ -23,11 +23,8 @@ import (
 // KindName is the kind of sessions; their identity is the user's id.
 const KindName = "session"
 
-// idle is how long a session without sockets stays: a phone that changes networks is back before.
+// idle is how long a session without sockets stays: a phone that changes networks is back before. It is also how often one looks for ghosts.
 const idle = time.Minute
-
-// sweepEvery is how often a session looks for ghosts.
-const sweepEvery = time.Minute
 
 // ReasonTooMany closes the oldest socket of a user who opens more than are allowed.
 const ReasonTooMany = "too many sockets"
@@ -35,6 +32,7 @@ const ReasonTooMany = "too many sockets"
 // Grain is one user's session.
 type Grain struct {
 	state State
+	ctx   *grain.Context // for Busy, which is given none
 }
 
 // Kind returns the kind of sessions.
@@ -42,20 +40,20 @@ func Kind() grain.Kind {
 	return grain.Kind{Name: KindName, New: func(string) grain.Grain { return &Grain{} }, Idle: idle, Volatile: true}
 }
 
-// sweep asks a session to look for ghosts.
-type sweep struct{}
-
 // Load implements grain.Grain. A new activation knows nobody; the hubs attach their sockets again.
 func (g *Grain) Load(_ context.Context, c *grain.Context, _ nexus.Snapshot) error {
-	c.Every(sweepEvery, sweep{})
+	g.ctx = c
 	return nil
 }
 
 // Stop implements grain.Grain. Hubs learn of it because they watch.
 func (g *Grain) Stop(context.Context, *grain.Context) {}
 
-// Busy implements grain.Busy: a session with sockets stays.
-func (g *Grain) Busy() bool { return len(g.state.sockets) > 0 }
+// Busy implements grain.Busy: a session with sockets stays. A timer of its own to look for ghosts would cost each session as much again.
+func (g *Grain) Busy() bool {
+	g.sweep(g.ctx)
+	return len(g.state.sockets) > 0
+}
 
 // Receive implements grain.Grain.
 func (g *Grain) Receive(c *grain.Context, msg any) {
@@ -68,8 +66,6 @@ func (g *Grain) Receive(c *grain.Context, msg any) {
 		g.disconnect(c, m)
 	case *actor.Terminated:
 		g.lost(c, m)
-	case sweep:
-		g.sweep(c)
 	default:
 		c.Log.Error("unknown message", "type", fmt.Sprintf("%T", msg))
 		c.Fail(nexus.Errorf(nexus.Internal, "session does not know %T", msg))

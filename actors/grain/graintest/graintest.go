@@ -21,7 +21,7 @@ type Node struct {
 	Store *Store
 
 	system *actor.ActorSystem
-	kinds  map[string]grain.Kind
+	kinds  map[string]*actor.Props
 
 	mu         sync.Mutex
 	living     map[grain.Ref]*actor.PID
@@ -35,12 +35,12 @@ func NewNode(t testing.TB, store *Store, kinds ...grain.Kind) *Node {
 	quiet := slog.New(slog.DiscardHandler)
 	n := &Node{
 		Store:  store,
-		system: actor.NewActorSystem(actor.WithDeadLetterThrottleInterval(time.Nanosecond), actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
-		kinds:  make(map[string]grain.Kind),
+		system: grain.NewSystem(actor.WithDeadLetterThrottleInterval(time.Nanosecond), actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet })),
+		kinds:  make(map[string]*actor.Props),
 		living: make(map[grain.Ref]*actor.PID),
 	}
 	for _, k := range kinds {
-		n.kinds[k.Name] = k
+		n.kinds[k.Name] = grain.Props(k, grain.Env{Store: store, Bus: n, Log: quiet})
 	}
 	t.Cleanup(n.Close)
 	return n
@@ -85,7 +85,7 @@ func (n *Node) Locate(_ context.Context, to grain.Ref) (*actor.PID, error) {
 	if !ok {
 		return nil, nexus.Errorf(nexus.Unavailable, "no node hosts %s", to.Kind)
 	}
-	pid := n.system.Root.SpawnPrefix(grain.Props(kind, to.ID, grain.Env{Store: n.Store, Bus: n, Log: slog.New(slog.DiscardHandler)}), to.String())
+	pid := grain.Spawn(n.system.Root, kind, to)
 	n.living[to] = pid
 	return pid, nil
 }
