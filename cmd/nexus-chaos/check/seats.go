@@ -6,7 +6,6 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"nexus"
 	"nexus/cmd/nexus-chaos/history"
@@ -54,7 +53,7 @@ func Race(ops []history.Op, seats int) []Result {
 
 // Roll compares the course's rows with what everybody was answered in a race, after so many of those who won a seat have given it back: whoever was
 // that far ahead in the line has one now, and the others have moved up by as many places, in the order that they were told.
-func Roll(ctx context.Context, db *pgxpool.Pool, when, course string, ops []history.Op, seats, gone int) ([]Result, error) {
+func Roll(ctx context.Context, db querier, when, course string, ops []history.Op, seats, gone int) ([]Result, error) {
 	want := standings(ops, gone)
 	rows, err := db.Query(ctx, `
 select user_id::text, status, (case when place is not null then row_number() over (partition by status order by place) else 0 end)::int
@@ -110,7 +109,7 @@ func standings(ops []history.Op, gone int) map[string]standing {
 }
 
 // Promotions checks that nobody waits beside a free seat of a course, and that as many as moved up were told, each once.
-func Promotions(ctx context.Context, db *pgxpool.Pool, course string, moved int) (Result, error) {
+func Promotions(ctx context.Context, db querier, course string, moved int) (Result, error) {
 	wrong, err := lines(ctx, db, `
 with told as (select user_id, count(*) as times from notification where kind = 'seat.promoted' and data ->> 'courseId' = $1::text group by user_id)
 select 'seat ' || s.seat_no || ' is free while ' || w.n || ' wait' from course_seat s
