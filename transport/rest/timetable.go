@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -137,10 +138,11 @@ func runs(t nexus.Timetable, now time.Time) map[nexus.TermID]bool {
 			next = term.StartsOn
 		}
 	}
+	if len(running) > 0 {
+		return running
+	}
 	for id, term := range t.Terms {
-		if len(running) == 0 && term.StartsOn == next {
-			return map[nexus.TermID]bool{id: true}
-		}
+		running[id] = term.StartsOn == next
 	}
 	return running
 }
@@ -177,13 +179,16 @@ func (a *API) timetableToday(ctx context.Context, _ *struct{}) (*Answer[original
 		return nil, err
 	}
 	now := time.Now()
+	running := runs(t, now)
 	o := originalDay{Success: true, Day: weekdays[(int(now.UTC().Weekday())+6)%7], Data: []originalEntry{}}
-	for _, id := range slices.Sorted(mapKeys(t.Terms)) {
+	for _, id := range slices.Sorted(maps.Keys(t.Terms)) {
 		term := t.Terms[id]
 		zone := zoneOf(term)
 		local := now.In(zone)
 		from := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, zone)
-		o.Day = weekdays[(int(local.Weekday())+6)%7]
+		if running[id] {
+			o.Day = weekdays[(int(local.Weekday())+6)%7]
+		}
 		entries, err := heldOn(t, term, from, from.AddDate(0, 0, 1), zone)
 		if err != nil {
 			return nil, err
@@ -192,16 +197,6 @@ func (a *API) timetableToday(ctx context.Context, _ *struct{}) (*Answer[original
 	}
 	slices.SortStableFunc(o.Data, func(a, b originalEntry) int { return cmp.Compare(a.StartTime, b.StartTime) })
 	return answer(o, nil)
-}
-
-func mapKeys[K comparable, V any](m map[K]V) func(yield func(K) bool) {
-	return func(yield func(K) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // heldOn are the classes of a term that begin within a day.
