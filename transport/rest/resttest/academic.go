@@ -235,8 +235,12 @@ func (a *Academic) Meetings(_ context.Context, id nexus.CourseID) ([]nexus.Meeti
 	return append([]nexus.Meeting{}, a.meetings[id]...), err
 }
 
-// SetMeetings replaces them.
+// SetMeetings replaces them. It knows no clashes.
 func (a *Academic) SetMeetings(_ context.Context, _ nexus.Caller, id nexus.CourseID, version int64, meetings []nexus.Meeting) ([]nexus.Meeting, error) {
+	meetings = slices.Clone(meetings)
+	for i := range meetings {
+		meetings[i].Course, meetings[i].ID = id, nexus.MeetingID(cmp.Or(string(meetings[i].ID), nexus.NewID()))
+	}
 	_, err := a.change(id, version, func(*nexus.Course) { a.meetings[id] = meetings })
 	return meetings, err
 }
