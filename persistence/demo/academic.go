@@ -128,21 +128,22 @@ on conflict do nothing`, ids(len(rooms)), each(rooms, func(r room) string { retu
 	return made, nil
 }
 
-// term adds one term and what happens in it.
+// term adds one term and what happens in it. One that is there already stays as people have made it.
 func (s seeder) term(ctx context.Context, t half) (made int64, err error) {
-	if _, err := s.insert(ctx, `insert into term (id, name, starts_on, ends_on, tz) values ($1, $2, $3, $4, $5) on conflict do nothing`,
-		t.id, t.name, t.first, t.last, zone); err != nil {
+	n, err := s.insert(ctx, `insert into term (id, name, starts_on, ends_on, tz) values ($1, $2, $3, $4, $5) on conflict do nothing`,
+		t.id, t.name, t.first, t.last, zone)
+	if err != nil || n == 0 {
 		return 0, err
 	}
 	made, err = s.insert(ctx, `
 insert into course (id, term_id, code, title, credits, capacity, waitlist_capacity)
 select i.id, $1, i.code, i.title, i.credits, i.capacity, i.waitlist
-from unnest($2::uuid[], $3::text[], $4::text[], $5::numeric[], $6::int[], $7::int[]) as i(id, code, title, credits, capacity, waitlist)
-on conflict do nothing`, t.id, ids(len(lectures)), each(lectures, func(l lecture) string { return l.code }), each(lectures, func(l lecture) string { return l.title }),
+from unnest($2::uuid[], $3::text[], $4::text[], $5::numeric[], $6::int[], $7::int[]) as i(id, code, title, credits, capacity, waitlist)`,
+		t.id, ids(len(lectures)), each(lectures, func(l lecture) string { return l.code }), each(lectures, func(l lecture) string { return l.title }),
 		each(lectures, func(l lecture) float64 { return l.credits }), each(lectures, func(l lecture) int { return l.capacity }),
 		each(lectures, func(l lecture) int { return l.waitlist }))
-	if err != nil || made == 0 { // a term that is there already stays as people have made it
-		return made, err
+	if err != nil {
+		return 0, err
 	}
 	for _, step := range []struct {
 		sql  string
