@@ -59,6 +59,15 @@ func TestCoursesAreKept(t *testing.T) {
 	code(t, err, nexus.NotFound)
 	_, err = s.Course(t.Context(), nexus.CourseID(nexus.NewID()))
 	code(t, err, nexus.NotFound)
+	for field, wrong := range map[string]func(*nexus.Course){
+		"capacity":         func(x *nexus.Course) { x.Capacity = -1 },
+		"waitlistCapacity": func(x *nexus.Course) { x.WaitlistCapacity = 10_001 },
+	} {
+		x := nexus.Course{Term: "T1", Code: "CS2", Title: "Programs II"}
+		wrong(&x)
+		_, err := s.CreateCourse(t.Context(), system, x)
+		onField(t, err, nexus.Invalid, field)
+	}
 	if n := audited(t, db, "course.create"); n != 1 {
 		t.Errorf("%d entries in the audit", n)
 	}

@@ -132,8 +132,8 @@ func TestWhatAMeetingMayNotBe(t *testing.T) {
 	ok(t, err)
 }
 
-// TestARoomOrATeacherIsInOnePlace: who asks is told by whom it is taken, and when.
-func TestARoomOrATeacherIsInOnePlace(t *testing.T) {
+// TestARoomAndATeacherAreInOnePlaceAtATime: who asks is told by whom it is taken, and when.
+func TestARoomAndATeacherAreInOnePlaceAtATime(t *testing.T) {
 	t.Parallel()
 	p := newWeek(t)
 	_, err := p.set(p.a, monday("09:00", "10:30", p.rooms[0]))

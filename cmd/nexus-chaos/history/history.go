@@ -32,6 +32,7 @@ const (
 	Raise   = "raise"  // an SOS of Client by the press Event; it made, or joined, the incident Key as its event Value
 	Cancel  = "cancel" // of the incident Key by Client, who was told that its state is Event
 	Act     = "act"    // the officer Client says Event of the incident Key, as its event Value
+	Enrol   = "enrol"  // Client asks for a seat in the course Key, and stands as Event says, in the line at Value
 	See     = "see"    // the incident Key was in state Event after its event Value
 )
 

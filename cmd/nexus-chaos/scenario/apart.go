@@ -66,6 +66,9 @@ func split(d time.Duration) func(context.Context, *Trial) error {
 		if err := stage.Await(ctx, settleLimit, "the lone node is ready", last.Ready); err != nil {
 			return err
 		}
+		if err := t.seatsApart(ctx, others[0], last); err != nil {
+			return err
+		}
 		if err := calm(ctx, d); err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ type Report struct {
 }
 
 // OK reports whether all goals were reached. Of an inverse trial the very damage must have been noticed that fences keep away:
-// stale writes and wrong counts.
+// stale writes, wrong counts and wrong seats.
 func (r Report) OK() bool {
 	missed := make(map[string]bool)
 	for _, x := range r.Results {
@@ -74,7 +74,7 @@ func (r Report) OK() bool {
 	case r.Error != "":
 		return false
 	case r.Inverse:
-		return missed[check.StaleWrites] && missed[check.WrongCounts]
+		return missed[check.StaleWrites] && missed[check.WrongCounts] && missed[check.WrongSeats]
 	default:
 		return len(missed) == 0
 	}

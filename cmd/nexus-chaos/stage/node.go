@@ -71,6 +71,9 @@ func (s *Stage) newNode(number int, binary string) (_ *Node, err error) {
 	return n, nil
 }
 
+// Secret signs the access tokens of a stage: a thousand people need not log in one by one.
+const Secret = "of-a-trial-alone-and-known-to-everybody"
+
 // nodeCommand runs the node at its place, with the seeds of now. Its connections to PostgreSQL tell one run of it from the next.
 func (s *Stage) nodeCommand(n *Node, addr string) *exec.Cmd {
 	n.starts++
@@ -80,7 +83,7 @@ func (s *Stage) nodeCommand(n *Node, addr string) *exec.Cmd {
 		"NEXUS_ADDR="+addr, "NEXUS_DATA_DIR="+filepath.Join(s.dir, n.Name),
 		"NEXUS_CLUSTER_BIND="+n.gossip, "NEXUS_CLUSTER_SEEDS="+strings.Join(s.seedsOf(n), ","),
 		"NEXUS_DATABASE_URL=postgres://"+n.Name+"@"+n.Database.Addr()+"/nexus?sslmode=disable&options=-cchaos.run%3D"+strconv.Itoa(n.starts), "NEXUS_DATABASE_CONNS=8",
-		"NEXUS_JWT_SECRET=of-a-trial-alone-and-known-to-everybody", "NEXUS_TRUSTED_PROXIES=127.0.0.0/8,10.77.0.0/24",
+		"NEXUS_JWT_SECRET="+Secret, "NEXUS_TRUSTED_PROXIES=127.0.0.0/8,10.77.0.0/24",
 		"NEXUS_FLOOD_RATE=100000", "CHAOS_GRAINS="+strconv.Itoa(s.options.Grains),
 		"NEXUS_DRAIN_DELAY="+drainDelay.String(), "NEXUS_DRAIN_SPREAD="+s.options.DrainSpread.String(),
 	)
