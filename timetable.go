@@ -45,7 +45,11 @@ func Occurrences(t Term, meetings []Meeting, classes []Class, from, to time.Time
 		}
 	}
 	for _, c := range classes {
-		if _, orphan := touched[occasion{c.Meeting, c.OccursOn}]; c.Meeting == "" || orphan && !(c.Status == ClassScheduled && t.holiday(c.StartsAt.In(zone))) {
+		_, unplanned := touched[occasion{c.Meeting, c.OccursOn}]
+		if unplanned && c.Status == ClassScheduled && t.holiday(c.StartsAt.In(zone)) {
+			continue
+		}
+		if unplanned || c.Meeting == "" {
 			list = append(list, Occurrence{Course: c.Course, Class: c.ID, StartsAt: c.StartsAt, EndsAt: c.EndsAt, Room: c.Room, Status: c.Status})
 		}
 	}

@@ -68,8 +68,10 @@ func TestACalendarIsReadByItsSecretAddress(t *testing.T) {
 	if r.Status != 200 || inCalendar(t, r.Body) != 3 || tag == "" || r.Header.Get("Cache-Control") != "private, max-age=0" || r.Header.Get("RateLimit-Limit") == "" {
 		t.Fatalf("%d %v", r.Status, r.Header)
 	}
-	if r := w.Call("GET", path, nil, "If-None-Match", tag); r.Status != 304 || len(r.Body) != 0 || r.Header.Get("ETag") != tag {
-		t.Errorf("unchanged: %d %s", r.Status, r.Body)
+	for _, has := range []string{tag, "W/" + tag, `"other", ` + tag} {
+		if r := w.Call("GET", path, nil, "If-None-Match", has); r.Status != 304 || len(r.Body) != 0 || r.Header.Get("ETag") != tag {
+			t.Errorf("unchanged: %d %s", r.Status, r.Body)
+		}
 	}
 	if r := w.Call("DELETE", w.path+"/enrollments/me", nil, student...); r.Status != 200 {
 		t.Fatalf("%d %s", r.Status, r.Body)
