@@ -110,13 +110,14 @@ func (a *API) week(ctx context.Context) (map[string][]originalEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	running := runs(t, time.Now())
+	now := time.Now()
+	running := runs(t, now)
 	days := make(map[string][]originalEntry, len(weekdays))
 	for _, d := range weekdays {
 		days[d] = []originalEntry{}
 	}
 	for _, m := range t.Meetings {
-		if c := courseOf(t, m.Course); running[c.Term] {
+		if c := courseOf(t, m.Course); running[c.Term] && meets(m, t.Terms[c.Term], now) {
 			e := entry(t, c, m, m.Room)
 			days[e.DayOfWeek] = append(days[e.DayOfWeek], e)
 		}
@@ -145,6 +146,17 @@ func runs(t nexus.Timetable, now time.Time) map[nexus.TermID]bool {
 		running[id] = term.StartsOn == next
 	}
 	return running
+}
+
+// meets reports whether a meeting is one of the present week, or of the first one of a term to come: others of the same course may take its
+// place for a part of the term.
+func meets(m nexus.Meeting, term nexus.Term, now time.Time) bool {
+	day, err := time.Parse(time.DateOnly, max(dayIn(term, now), term.StartsOn))
+	if err != nil { // the store gives no other days
+		return false
+	}
+	on := day.AddDate(0, 0, m.Weekday-1-(int(day.Weekday())+6)%7).Format(time.DateOnly)
+	return (m.FromDay == "" || m.FromDay <= on) && (m.UntilDay == "" || on <= m.UntilDay)
 }
 
 // dayIn is the day of a moment by the clock of a term.

@@ -203,6 +203,34 @@ func TestTodayIsAsItIsHeld(t *testing.T) {
 	}
 }
 
+// TestAMeetingOfAPartOfTheTermIsShownInItsWeeks: of two rooms, one until today and one from tomorrow on, the week has the one that is meant.
+func TestAMeetingOfAPartOfTheTermIsShownInItsWeeks(t *testing.T) {
+	w := newWeek(t)
+	until := func(weekday, shift int, notes string) nexus.Meeting {
+		return nexus.Meeting{Weekday: weekday, Starts: "09:00", Ends: "10:00", UntilDay: w.day(shift), Notes: notes}
+	}
+	from := func(weekday, shift int, notes string) nexus.Meeting {
+		return nexus.Meeting{Weekday: weekday, Starts: "11:00", Ends: "12:00", FromDay: w.day(shift), Notes: notes}
+	}
+	today := iso(w.today)
+	if _, err := w.Academic.SetMeetings(t.Context(), nexus.Caller{}, w.id, 0, []nexus.Meeting{
+		until(today, 0, "last time"), until(today, -1, "over"), from(today, 0, "first time"), from(today, 1, "not yet"),
+		until(1, -7, "over"), from(1, 7, "not yet"), from(7, 7, "not yet"),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, day := range []int{0, 1, 2, 3, 4, 5, 6} {
+		_, data := w.timetable(t, nexus.Student, "day/"+w.dayName(day))
+		for _, e := range data {
+			got = append(got, e["notes"].(string))
+		}
+	}
+	if !slices.Equal(got, []string{"last time", "first time"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestTermsToCome are shown until another runs: all that begin first, and none that is later.
 func TestTermsToCome(t *testing.T) {
 	h := resttest.New(t)
