@@ -84,9 +84,11 @@ func (h *Hub) receive(c actor.Context) {
 			}
 		}
 	case *watch:
-		c.Watch(m.session)
+		session.Watch(c, m.session)
 	case *closed:
 		h.stopListening(m.peer, incidentTopics+string(m.incident))
+	case *session.Ended:
+		h.lost(m.PID())
 	case *actor.Terminated:
 		h.lost(m.Who)
 	}
