@@ -366,6 +366,25 @@ type Assignment struct {
 	Version     int64        `json:"version"`
 }
 
+// AssignmentChange is what staff changes of an assignment; nil fields stay.
+type AssignmentChange struct {
+	Title       *string
+	Description *string
+	DueAt       *time.Time
+	Points      *int
+}
+
+// Of returns the assignment with the change made.
+func (x AssignmentChange) Of(a Assignment) Assignment {
+	set(&a.Title, x.Title)
+	set(&a.Description, x.Description)
+	set(&a.DueAt, x.DueAt)
+	if x.Points != nil {
+		a.Points = x.Points
+	}
+	return a
+}
+
 // Feed is that a person's calendar may be read by who knows its address.
 type Feed struct {
 	CreatedAt time.Time  `json:"createdAt"`

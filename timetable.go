@@ -20,32 +20,37 @@ type Occurrence struct {
 }
 
 // Occurrences lists when courses of a term meet between two moments, in order of time: every meeting on its days but for holidays, as its class says
-// where there is one, and the classes of their own. Cancelled ones are among them. Classes of other courses and meetings than those given are
-// left out.
+// where there is one, and the classes of their own. Cancelled ones are among them. A class of a day on which its meeting is no longer planned is
+// one of its own, unless it falls on a holiday: somebody has moved it, or it was held before the plan changed.
 func Occurrences(t Term, meetings []Meeting, classes []Class, from, to time.Time) ([]Occurrence, error) {
 	zone, err := time.LoadLocation(t.TZ)
 	if err != nil {
 		return nil, InvalidField("tz", "is no IANA zone")
 	}
-	var list []Occurrence
-	touched := map[MeetingID]map[string]Class{}
+	touched := map[occasion]Class{}
 	for _, c := range classes {
 		if c.Meeting != "" {
-			if touched[c.Meeting] == nil {
-				touched[c.Meeting] = map[string]Class{}
-			}
-			touched[c.Meeting][c.OccursOn] = c
-		} else {
-			list = append(list, Occurrence{Course: c.Course, Class: c.ID, StartsAt: c.StartsAt, EndsAt: c.EndsAt, Room: c.Room, Status: c.Status})
+			touched[occasion{c.Meeting, c.OccursOn}] = c
 		}
 	}
+	var list []Occurrence
 	for _, m := range meetings {
 		planned, err := m.occurrences(t, zone)
 		if err != nil {
 			return nil, err
 		}
 		for _, o := range planned {
-			list = append(list, o.as(touched[m.ID][o.OccursOn]))
+			list = append(list, o.as(touched[occasion{m.ID, o.OccursOn}]))
+			delete(touched, occasion{m.ID, o.OccursOn})
+		}
+	}
+	for _, c := range classes {
+		_, unplanned := touched[occasion{c.Meeting, c.OccursOn}]
+		if unplanned && c.Status == ClassScheduled && t.holiday(c.StartsAt.In(zone)) {
+			continue
+		}
+		if unplanned || c.Meeting == "" {
+			list = append(list, Occurrence{Course: c.Course, Class: c.ID, StartsAt: c.StartsAt, EndsAt: c.EndsAt, Room: c.Room, Status: c.Status})
 		}
 	}
 	list = slices.DeleteFunc(list, func(o Occurrence) bool { return !o.EndsAt.After(from) || !o.StartsAt.Before(to) })
@@ -53,6 +58,18 @@ func Occurrences(t Term, meetings []Meeting, classes []Class, from, to time.Time
 		return cmp.Or(a.StartsAt.Compare(b.StartsAt), cmp.Compare(a.Course, b.Course), cmp.Compare(a.Class, b.Class))
 	})
 	return list, nil
+}
+
+// occasion names an occurrence as it was planned.
+type occasion struct {
+	meeting MeetingID
+	day     string
+}
+
+// holiday reports whether nothing meets on the day of a moment, which is in the term's zone.
+func (t Term) holiday(at time.Time) bool {
+	day := at.Format(time.DateOnly)
+	return slices.ContainsFunc(t.Holidays, func(h Holiday) bool { return h.Day == day })
 }
 
 // as is the occurrence as its class says; the zero Class says nothing.
@@ -77,10 +94,10 @@ func (m Meeting) occurrences(t Term, zone *time.Location) ([]Occurrence, error) 
 	}
 	var list []Occurrence
 	for ; day.Format(time.DateOnly) <= min(last, t.EndsOn); day = day.AddDate(0, 0, 7) {
-		on := day.Format(time.DateOnly)
-		if slices.ContainsFunc(t.Holidays, func(h Holiday) bool { return h.Day == on }) {
+		if t.holiday(day) {
 			continue
 		}
+		on := day.Format(time.DateOnly)
 		starts, ends, err := m.At(on, zone)
 		if err != nil {
 			return nil, err

@@ -52,6 +52,10 @@ func TestOccurrences(t *testing.T) {
 		{ID: "c1", Course: "a", Meeting: "m1", OccursOn: "2026-10-19", StartsAt: at("2026-10-20 10:00"), EndsAt: at("2026-10-20 11:00"), Room: "r1", Status: ClassScheduled},
 		{ID: "c2", Course: "a", Meeting: "m1", OccursOn: "2026-10-26", StartsAt: at("2026-10-26 08:00"), EndsAt: at("2026-10-26 09:00"), Room: "r1", Status: ClassCancelled},
 		{ID: "c3", Course: "b", StartsAt: at("2026-10-07 10:00"), EndsAt: at("2026-10-07 11:00"), Status: ClassScheduled},
+		// Of days on which the meetings are no longer planned: held before the plan changed, moved from what became a holiday, and on that holiday.
+		{ID: "c4", Course: "a", Meeting: "m1", OccursOn: "2026-10-08", StartsAt: at("2026-10-08 07:00"), EndsAt: at("2026-10-08 08:00"), Status: ClassClosed},
+		{ID: "c5", Course: "a", Meeting: "m1", OccursOn: "2026-10-12", StartsAt: at("2026-10-13 07:00"), EndsAt: at("2026-10-13 08:00"), Status: ClassScheduled},
+		{ID: "c6", Course: "a", Meeting: "m3", OccursOn: "2026-10-12", StartsAt: at("2026-10-12 07:00"), EndsAt: at("2026-10-12 08:00"), Status: ClassScheduled},
 	}
 	list, err := Occurrences(term, meetings, classes, at("2026-10-01 00:00"), at("2026-11-30 00:00"))
 	if err != nil {
@@ -62,7 +66,8 @@ func TestOccurrences(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s %v", o.Course, o.StartsAt.Format("01-02 15:04"), o.Status, o.Moved))
 	}
 	want := []string{
-		"a 10-05 07:00 SCHEDULED false", "b 10-07 10:00 SCHEDULED false", "a 10-20 10:00 SCHEDULED true", "b 10-25 13:00 SCHEDULED false",
+		"a 10-05 07:00 SCHEDULED false", "b 10-07 10:00 SCHEDULED false", "a 10-08 07:00 CLOSED false", "a 10-13 07:00 SCHEDULED false",
+		"a 10-20 10:00 SCHEDULED true", "b 10-25 13:00 SCHEDULED false",
 		"a 10-26 08:00 CANCELLED false", "a 11-02 08:00 SCHEDULED false",
 	}
 	if !slices.Equal(got, want) {

@@ -65,6 +65,9 @@ func (n *Node) Locate(ctx context.Context, to grain.Ref) (*actor.PID, error) {
 func (n *Node) remember(to grain.Ref, pid *actor.PID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if known, ok := n.addresses[to]; ok && known.Equal(pid) { // the placement of this node has said so, with a PID that is kept anyway
+		return
+	}
 	if len(n.addresses) >= maxAddresses {
 		clear(n.addresses)
 	}

@@ -50,21 +50,27 @@ func startHub(x *simNode) *hub {
 func (h *hub) receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *watchSession:
-		c.Watch(m.pid)
+		session.Watch(c, m.pid)
 	case *session.Close:
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for _, s := range m.GetSockets() {
 			h.closed[s]++
 		}
+	case *session.Ended:
+		h.lost(m.PID())
 	case *actor.Terminated:
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for socket, pid := range h.attached {
-			if pid != nil && pid.Equal(m.Who) {
-				h.attached[socket] = nil
-				h.attach(socket)
-			}
+		h.lost(m.Who)
+	}
+}
+
+func (h *hub) lost(who *actor.PID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for socket, pid := range h.attached {
+		if pid != nil && pid.Equal(who) {
+			h.attached[socket] = nil
+			h.attach(socket)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -52,7 +53,7 @@ func requestID(c *fiber.Ctx) string {
 func (s *Server) ClientIP(c *fiber.Ctx) netip.Addr {
 	ip, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	ip = ip.Unmap()
-	hops := strings.Split(strings.Join(c.GetReqHeaders()[fiber.HeaderXForwardedFor], ","), ",")
+	hops := strings.Split(string(bytes.Join(c.Request().Header.PeekAll(fiber.HeaderXForwardedFor), []byte(","))), ",")
 	for i := len(hops) - 1; i >= 0 && s.trusted(ip); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
 		if err != nil {
@@ -219,6 +220,9 @@ func (s *Server) observe(c *fiber.Ctx) error {
 	level := slog.LevelInfo
 	if status < fiber.StatusBadRequest && strings.HasPrefix(c.Path(), "/socket.io/") {
 		level = slog.LevelDebug // the edge counts them, and with thousands that come back at once nobody would read them
+	}
+	if !s.Log.Enabled(c.UserContext(), level) {
+		return err
 	}
 	s.Log.Log(c.UserContext(), level, "request",
 		"requestId", o.RequestID, "method", c.Method(), "route", route, "status", status,

@@ -197,7 +197,8 @@ func (s *Server) Open() error {
 	if s.listener != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.Addr)
+	// Whoever is silent for long is closed anyway, request or socket: there is no need for the kernel to ask, nor for four calls to have it ask.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", s.Addr)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.Addr, err)
 	}

@@ -47,6 +47,12 @@ type Busy interface {
 	Busy() bool
 }
 
+// Ender is what a grain implements of whose end others must hear, however it ends.
+type Ender interface {
+	// Ended is the very last call, and comes also after Abandon. The activation cannot be reached any more; all that it does is to send.
+	Ended(c *Context)
+}
+
 // HubName is the name of the actor on each node that takes broadcasts for the node's sockets.
 const HubName = "hub"
 

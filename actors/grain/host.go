@@ -126,6 +126,9 @@ func (h *host) Receive(ac actor.Context) {
 		h.stop()
 	case *actor.Stopped:
 		h.env.Metrics.ended(h.kind.Name)
+		if e, ok := h.grain.(Ender); ok {
+			e.Ended(&h.ctx)
+		}
 	case *actor.Restarting, *actor.DeadLetterResponse: // the latter to a Send, which promised nothing
 	case *finished:
 		h.jobs--

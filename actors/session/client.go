@@ -42,6 +42,21 @@ func (c Client) Detach(session, hub *actor.PID, socket string) {
 	c.dir.System().Root.Send(session, &Detach{Hub: address(hub), Socket: socket})
 }
 
+// Watch has a hub, within its turn, hear of the end of a session that it has attached sockets to, past or to come: as *Ended if that is of its own node, else
+// as *actor.Terminated. To be watched costs an actor 700 bytes, and most sockets have their session beside them.
+func Watch(hub actor.Context, session *actor.PID) {
+	if session.Address != hub.Self().Address {
+		hub.Watch(session)
+		return
+	}
+	if _, lives := hub.ActorSystem().ProcessRegistry.Get(session); !lives {
+		hub.Send(hub.Self(), &Ended{Session: address(session)})
+	}
+}
+
+// PID is which activation has ended.
+func (x *Ended) PID() *actor.PID { return placeOf(x.GetSession()).pid() }
+
 // Disconnect closes the user's sockets: those of one login, or all for an empty one.
 func (c Client) Disconnect(ctx context.Context, user nexus.UserID, login nexus.SessionID, reason string) error {
 	_, err := grain.Ask[*Disconnected](ctx, c.dir, ref(user), &Disconnect{Login: string(login), Reason: reason})

@@ -2,7 +2,8 @@
 // sockets to it and are told which to close; both sides watch each other:
 //
 //	hub --Attach--> session      the session forgets the sockets of a hub that ends, or that speaks of them no more
-//	hub <--Close--- session      the hub attaches its sockets again when a session ends
+//	hub <--Close--- session
+//	hub <--Ended--- session      the hub attaches its sockets again
 //
 // A session that loses sight of a hub ends: it cannot know whether that hub still counts on it.
 //
@@ -46,8 +47,16 @@ func (g *Grain) Load(_ context.Context, c *grain.Context, _ nexus.Snapshot) erro
 	return nil
 }
 
-// Stop implements grain.Grain. Hubs learn of it because they watch.
+// Stop implements grain.Grain.
 func (g *Grain) Stop(context.Context, *grain.Context) {}
+
+// Ended implements grain.Ender: the hub of this node is told, the others watch.
+func (g *Grain) Ended(c *grain.Context) {
+	self := c.Self()
+	for _, hub := range g.state.hubs(self.Address) {
+		c.Send(hub.pid(), &Ended{Session: address(self)})
+	}
+}
 
 // Busy implements grain.Busy: a session with sockets stays. A timer of its own to look for ghosts would cost each session as much again.
 func (g *Grain) Busy() bool {

@@ -36,8 +36,8 @@ func startHub(node *graintest.Node) *hub {
 				h.closed = append(h.closed, s+" "+m.GetReason())
 			}
 		case *Attached: // sent to it by a test, to be watched
-			c.Watch(placeOf(m.GetSession()).pid())
-		case *actor.Terminated:
+			Watch(c, placeOf(m.GetSession()).pid())
+		case *Ended, *actor.Terminated:
 			h.ended++
 		}
 	}))
@@ -94,6 +94,13 @@ func (c *campus) disconnect(login nexus.SessionID) {
 	if err := c.Disconnect(c.Context(), asha, login, "logged_out"); err != nil {
 		c.Fatal(err)
 	}
+}
+
+// lives reports whether an activation has not ended.
+func (c *campus) lives(session *actor.PID) bool {
+	synctest.Wait()
+	_, there := c.node.System().ProcessRegistry.Get(session)
+	return there
 }
 
 func (c *campus) want(h *hub, closed ...string) {
@@ -194,6 +201,36 @@ func TestHubOutOfReachEndsTheSession(t *testing.T) {
 	})
 }
 
+// TestAHubHearsOfItsSessionsEnd, however that comes, and also when it begins to watch too late.
+func TestAHubHearsOfItsSessionsEnd(t *testing.T) {
+	for name, end := range map[string]func(c *campus, session *actor.PID){
+		"stopped":  func(c *campus, session *actor.PID) { c.node.System().Root.Stop(session) },
+		"poisoned": func(c *campus, session *actor.PID) { c.node.System().Root.Poison(session) },
+		"abandoned": func(c *campus, session *actor.PID) {
+			process, _ := c.node.System().ProcessRegistry.Get(session)
+			process.SendSystemMessage(session, &actor.Terminated{Who: c.two.pid, Why: actor.TerminatedReason_AddressTerminated})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			live(t, func(c *campus) {
+				session := c.attach(c.one, "1", "phone")
+				c.attach(c.one, "2", "phone")
+				c.attach(c.two, "1", "phone")
+				watch := func() { c.node.System().Root.Send(c.one.pid, &Attached{Session: address(session)}) }
+				if watch(); c.one.ends() != 0 {
+					t.Fatal("it heard of an end that has not come")
+				}
+				if end(c, session); c.lives(session) || c.one.ends() != 1 || c.two.ends() != 1 {
+					t.Fatalf("they heard %d and %d times", c.one.ends(), c.two.ends())
+				}
+				if watch(); c.one.ends() != 2 {
+					t.Errorf("who watched too late heard %d times", c.one.ends()-1)
+				}
+			})
+		})
+	}
+}
+
 // TestHubWithoutSocketsIsNotWatched sees to it that hubs, which outlive sessions by far, do not collect watchers.
 func TestHubWithoutSocketsIsNotWatched(t *testing.T) {
 	for name, leave := range map[string]func(c *campus, session *actor.PID){
@@ -240,25 +277,24 @@ func (w countWatchers) MessageReceived(message any) {
 	}
 }
 
-func TestSessionLeavesWhenEmptyAndHubsHearOfIt(t *testing.T) {
+func TestSessionLeavesWhenEmpty(t *testing.T) {
 	live(t, func(c *campus) {
 		session := c.attach(c.one, "1", "phone")
-		c.node.System().Root.Send(c.one.pid, &Attached{Session: address(session)})
 		for range 60 {
 			time.Sleep(time.Minute)
 			c.attach(c.one, "1", "phone") // as a hub does
 		}
-		if again := c.attach(c.one, "2", "phone"); !again.Equal(session) || c.one.ends() != 0 {
+		if again := c.attach(c.one, "2", "phone"); !again.Equal(session) {
 			c.Fatal("a session with a socket left")
 		}
 		c.disconnect("")
 		time.Sleep(59 * time.Second)
-		if c.one.ends() != 0 {
+		if !c.lives(session) {
 			c.Fatal("the session left before its time")
 		}
 		time.Sleep(2 * time.Minute)
-		if c.one.ends() != 1 {
-			c.Fatalf("the hub heard %d times of the session's end", c.one.ends())
+		if c.lives(session) {
+			c.Fatal("the session stays")
 		}
 		if next := c.attach(c.one, "1", "phone"); next.Equal(session) {
 			c.Fatal("no new activation")

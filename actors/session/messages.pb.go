@@ -146,7 +146,7 @@ func (x *Attach) GetLogin() string {
 	return ""
 }
 
-// Attached names the activation, for the hub to watch: when it ends, the hub attaches its sockets again.
+// Attached names the activation, for the hub to Watch: when it ends, the hub attaches its sockets again.
 type Attached struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Session       *Address               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
@@ -191,6 +191,51 @@ func (x *Attached) GetSession() *Address {
 	return nil
 }
 
+// Ended tells the hub of a session's own node that the activation has ended. Hubs of other nodes watch, and hear so when the node is lost, too.
+type Ended struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       *Address               `protobuf:"bytes,1,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ended) Reset() {
+	*x = Ended{}
+	mi := &file_actors_session_messages_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ended) ProtoMessage() {}
+
+func (x *Ended) ProtoReflect() protoreflect.Message {
+	mi := &file_actors_session_messages_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ended.ProtoReflect.Descriptor instead.
+func (*Ended) Descriptor() ([]byte, []int) {
+	return file_actors_session_messages_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Ended) GetSession() *Address {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
 // Detach makes a closed socket forgotten; there is no answer.
 type Detach struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -202,7 +247,7 @@ type Detach struct {
 
 func (x *Detach) Reset() {
 	*x = Detach{}
-	mi := &file_actors_session_messages_proto_msgTypes[3]
+	mi := &file_actors_session_messages_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -214,7 +259,7 @@ func (x *Detach) String() string {
 func (*Detach) ProtoMessage() {}
 
 func (x *Detach) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_session_messages_proto_msgTypes[3]
+	mi := &file_actors_session_messages_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -227,7 +272,7 @@ func (x *Detach) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Detach.ProtoReflect.Descriptor instead.
 func (*Detach) Descriptor() ([]byte, []int) {
-	return file_actors_session_messages_proto_rawDescGZIP(), []int{3}
+	return file_actors_session_messages_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Detach) GetHub() *Address {
@@ -256,7 +301,7 @@ type Disconnect struct {
 
 func (x *Disconnect) Reset() {
 	*x = Disconnect{}
-	mi := &file_actors_session_messages_proto_msgTypes[4]
+	mi := &file_actors_session_messages_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +313,7 @@ func (x *Disconnect) String() string {
 func (*Disconnect) ProtoMessage() {}
 
 func (x *Disconnect) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_session_messages_proto_msgTypes[4]
+	mi := &file_actors_session_messages_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,7 +326,7 @@ func (x *Disconnect) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnect.ProtoReflect.Descriptor instead.
 func (*Disconnect) Descriptor() ([]byte, []int) {
-	return file_actors_session_messages_proto_rawDescGZIP(), []int{4}
+	return file_actors_session_messages_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Disconnect) GetLogin() string {
@@ -307,7 +352,7 @@ type Disconnected struct {
 
 func (x *Disconnected) Reset() {
 	*x = Disconnected{}
-	mi := &file_actors_session_messages_proto_msgTypes[5]
+	mi := &file_actors_session_messages_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -319,7 +364,7 @@ func (x *Disconnected) String() string {
 func (*Disconnected) ProtoMessage() {}
 
 func (x *Disconnected) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_session_messages_proto_msgTypes[5]
+	mi := &file_actors_session_messages_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -332,7 +377,7 @@ func (x *Disconnected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Disconnected.ProtoReflect.Descriptor instead.
 func (*Disconnected) Descriptor() ([]byte, []int) {
-	return file_actors_session_messages_proto_rawDescGZIP(), []int{5}
+	return file_actors_session_messages_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Disconnected) GetSockets() int32 {
@@ -353,7 +398,7 @@ type Close struct {
 
 func (x *Close) Reset() {
 	*x = Close{}
-	mi := &file_actors_session_messages_proto_msgTypes[6]
+	mi := &file_actors_session_messages_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +410,7 @@ func (x *Close) String() string {
 func (*Close) ProtoMessage() {}
 
 func (x *Close) ProtoReflect() protoreflect.Message {
-	mi := &file_actors_session_messages_proto_msgTypes[6]
+	mi := &file_actors_session_messages_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +423,7 @@ func (x *Close) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Close.ProtoReflect.Descriptor instead.
 func (*Close) Descriptor() ([]byte, []int) {
-	return file_actors_session_messages_proto_rawDescGZIP(), []int{6}
+	return file_actors_session_messages_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Close) GetSockets() []string {
@@ -409,6 +454,8 @@ const file_actors_session_messages_proto_rawDesc = "" +
 	"\tnamespace\x18\x03 \x01(\tR\tnamespace\x12\x14\n" +
 	"\x05login\x18\x04 \x01(\tR\x05login\"<\n" +
 	"\bAttached\x120\n" +
+	"\asession\x18\x01 \x01(\v2\x16.nexus.session.AddressR\asession\"9\n" +
+	"\x05Ended\x120\n" +
 	"\asession\x18\x01 \x01(\v2\x16.nexus.session.AddressR\asession\"J\n" +
 	"\x06Detach\x12(\n" +
 	"\x03hub\x18\x01 \x01(\v2\x16.nexus.session.AddressR\x03hub\x12\x16\n" +
@@ -435,25 +482,27 @@ func file_actors_session_messages_proto_rawDescGZIP() []byte {
 	return file_actors_session_messages_proto_rawDescData
 }
 
-var file_actors_session_messages_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_actors_session_messages_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_actors_session_messages_proto_goTypes = []any{
 	(*Address)(nil),      // 0: nexus.session.Address
 	(*Attach)(nil),       // 1: nexus.session.Attach
 	(*Attached)(nil),     // 2: nexus.session.Attached
-	(*Detach)(nil),       // 3: nexus.session.Detach
-	(*Disconnect)(nil),   // 4: nexus.session.Disconnect
-	(*Disconnected)(nil), // 5: nexus.session.Disconnected
-	(*Close)(nil),        // 6: nexus.session.Close
+	(*Ended)(nil),        // 3: nexus.session.Ended
+	(*Detach)(nil),       // 4: nexus.session.Detach
+	(*Disconnect)(nil),   // 5: nexus.session.Disconnect
+	(*Disconnected)(nil), // 6: nexus.session.Disconnected
+	(*Close)(nil),        // 7: nexus.session.Close
 }
 var file_actors_session_messages_proto_depIdxs = []int32{
 	0, // 0: nexus.session.Attach.hub:type_name -> nexus.session.Address
 	0, // 1: nexus.session.Attached.session:type_name -> nexus.session.Address
-	0, // 2: nexus.session.Detach.hub:type_name -> nexus.session.Address
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	0, // 2: nexus.session.Ended.session:type_name -> nexus.session.Address
+	0, // 3: nexus.session.Detach.hub:type_name -> nexus.session.Address
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_actors_session_messages_proto_init() }
@@ -467,7 +516,7 @@ func file_actors_session_messages_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_actors_session_messages_proto_rawDesc), len(file_actors_session_messages_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -83,6 +83,16 @@ func (s *State) at(hub place) bool {
 	return slices.ContainsFunc(s.sockets, func(x socket) bool { return x.hub == hub })
 }
 
+// hubs lists the hubs on a node that have any socket here.
+func (s *State) hubs(node string) (list []place) {
+	for _, x := range s.sockets {
+		if x.hub.node == node && !slices.Contains(list, x.hub) {
+			list = append(list, x.hub)
+		}
+	}
+	return list
+}
+
 func (s *State) index(hub place, id string) int {
 	return slices.IndexFunc(s.sockets, func(x socket) bool { return x.hub == hub && x.id == id })
 }

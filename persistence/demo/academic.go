@@ -128,46 +128,55 @@ on conflict do nothing`, ids(len(rooms)), each(rooms, func(r room) string { retu
 	return made, nil
 }
 
-// term adds one term and what happens in it.
+// term adds one term and what happens in it. One that is there already stays as people have made it.
 func (s seeder) term(ctx context.Context, t half) (made int64, err error) {
-	if _, err := s.insert(ctx, `insert into term (id, name, starts_on, ends_on, tz) values ($1, $2, $3, $4, $5) on conflict do nothing`,
-		t.id, t.name, t.first, t.last, zone); err != nil {
+	n, err := s.insert(ctx, `insert into term (id, name, starts_on, ends_on, tz) values ($1, $2, $3, $4, $5) on conflict do nothing`,
+		t.id, t.name, t.first, t.last, zone)
+	if err != nil || n == 0 {
 		return 0, err
 	}
 	made, err = s.insert(ctx, `
 insert into course (id, term_id, code, title, credits, capacity, waitlist_capacity)
 select i.id, $1, i.code, i.title, i.credits, i.capacity, i.waitlist
-from unnest($2::uuid[], $3::text[], $4::text[], $5::numeric[], $6::int[], $7::int[]) as i(id, code, title, credits, capacity, waitlist)
-on conflict do nothing`, t.id, ids(len(lectures)), each(lectures, func(l lecture) string { return l.code }), each(lectures, func(l lecture) string { return l.title }),
+from unnest($2::uuid[], $3::text[], $4::text[], $5::numeric[], $6::int[], $7::int[]) as i(id, code, title, credits, capacity, waitlist)`,
+		t.id, ids(len(lectures)), each(lectures, func(l lecture) string { return l.code }), each(lectures, func(l lecture) string { return l.title }),
 		each(lectures, func(l lecture) float64 { return l.credits }), each(lectures, func(l lecture) int { return l.capacity }),
 		each(lectures, func(l lecture) int { return l.waitlist }))
-	if err != nil || made == 0 { // a term that is there already stays as people have made it
-		return made, err
+	if err != nil {
+		return 0, err
 	}
 	for _, step := range []struct {
 		sql  string
 		args []any
 	}{
 		{`insert into course_seat (course_id, seat_no) select id, generate_series(1, capacity) from course where term_id = $1`, []any{t.id}},
-		{`insert into course_staff (course_id, user_id, kind)
+		{
+			`insert into course_staff (course_id, user_id, kind)
 select c.id, u.id, 'INSTRUCTOR' from unnest($2::text[], $3::text[]) as i(code, email)
 join course c on c.term_id = $1 and c.code = i.code join app_user u on lower(u.email) = i.email`,
-			[]any{t.id, each(lectures, func(l lecture) string { return l.code }), each(lectures, func(l lecture) string { return fmt.Sprintf("faculty%d@demo.nexus", l.teacher) })}},
-		{`insert into course_meeting (id, course_id, weekday, starts, ends, kind, room_id)
+			[]any{t.id, each(lectures, func(l lecture) string { return l.code }), each(lectures, func(l lecture) string { return fmt.Sprintf("faculty%d@demo.nexus", l.teacher) })},
+		},
+		{
+			`insert into course_meeting (id, course_id, weekday, starts, ends, kind, room_id)
 select i.id, c.id, i.weekday, i.starts::time, i.ends::time, i.kind,
        (select r.id from room r join unnest($8::text[], $9::text[], $10::text[]) as l(code, block, number) on r.block_code = l.block and r.number = l.number
         where l.code = i.code)
 from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[]) as i(id, code, kind, starts, ends, weekday)
 join course c on c.term_id = $1 and c.code = i.code`,
-			[]any{t.id, ids(len(meetings)), each(meetings, func(m meeting) string { return m.code }), each(meetings, func(m meeting) string { return m.kind }),
+			[]any{
+				t.id, ids(len(meetings)), each(meetings, func(m meeting) string { return m.code }), each(meetings, func(m meeting) string { return m.kind }),
 				each(meetings, func(m meeting) string { return m.starts }), each(meetings, func(m meeting) string { return m.ends }), each(meetings, func(m meeting) int { return m.weekday }),
 				each(lectures, func(l lecture) string { return l.code }), each(lectures, func(l lecture) string { return rooms[l.room].block }),
-				each(lectures, func(l lecture) string { return rooms[l.room].number })}},
-		{`insert into assignment (id, course_id, title, description, due_at, points, created_by)
+				each(lectures, func(l lecture) string { return rooms[l.room].number }),
+			},
+		},
+		{
+			`insert into assignment (id, course_id, title, description, due_at, points, created_by)
 select i.id, c.id, i.title, 'Hand in by the end of the day.', $5::timestamptz + i.days * interval '1 day', 20, s.user_id
 from unnest($2::uuid[], $3::text[], $4::text[], $6::int[]) as i(id, code, title, days)
 join course c on c.term_id = $1 and c.code = i.code join course_staff s on s.course_id = c.id`,
-			[]any{t.id, ids(3), []string{"CS201", "MA205", "CS310"}, []string{"Balanced trees", "Eigenvalues by hand", "A scheduler of your own"}, s.now.Truncate(time.Hour), []int{3, 5, 9}}},
+			[]any{t.id, ids(3), []string{"CS201", "MA205", "CS310"}, []string{"Balanced trees", "Eigenvalues by hand", "A scheduler of your own"}, s.now.Truncate(time.Hour), []int{3, 5, 9}},
+		},
 	} {
 		if _, err := s.insert(ctx, step.sql, step.args...); err != nil {
 			return made, err

@@ -62,3 +62,39 @@ func TestTheNewYearBeginsANewTerm(t *testing.T) {
 		t.Errorf("%d courses", got)
 	}
 }
+
+// TestWhatPeopleMakeOfTheCoursesStays: holidays, other staff, other meetings and courses of their own are no reason not to start again, and
+// classes are only held as it is planned now.
+func TestWhatPeopleMakeOfTheCoursesStays(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t).Pool()
+	now := time.Date(2026, 6, 29, 12, 0, 0, 0, time.UTC) // the last days of a term
+	seed(t, db, now)
+	for _, change := range []string{
+		`insert into course_staff (course_id, user_id, kind) select c.id, u.id, 'ASSISTANT' from course c, app_user u where u.email = 'faculty3@demo.nexus' and c.code <> 'MA205'`,
+		`delete from course_staff where course_id = (select id from course where code = 'ME220')`,
+		`insert into term_holiday (term_id, day, name) values ('2026-h1', '2026-06-30', 'Rest')`,
+		`update course_meeting m set from_day = '2026-01-01', until_day = '2026-06-29' from course c where c.id = m.course_id and c.code = 'CS310'`,
+		`insert into term (id, name, starts_on, ends_on, tz) values ('2026-h2', 'Ours', '2026-07-01', '2026-12-31', 'UTC')`,
+		`insert into course (id, term_id, code, title, credits, capacity) values (gen_random_uuid(), '2026-h2', 'OWN1', 'Our own', 1, 3)`,
+		`insert into course_seat (course_id, seat_no) select id, 1 from course where code = 'OWN1'`,
+	} {
+		if _, err := db.Exec(t.Context(), change); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seed(t, db, now.AddDate(0, 0, 10)) // by then the next term has begun
+	for _, c := range []struct {
+		what, query string
+		want        int64
+	}{
+		{"classes on a holiday", `select count(*) from class_session where occurs_on = '2026-06-30'`, 0},
+		{"classes after the last of their meeting", `select count(*) from class_session s join course c on c.id = s.course_id where c.code = 'CS310' and c.term_id = '2026-h1' and occurs_on > '2026-06-29'`, 0},
+		{"seats of a course that is no demo", `select count(*) from course_seat s join course c on c.id = s.course_id where c.code = 'OWN1'`, 1},
+		{"courses of a term that is ours", `select count(*) from course where term_id = '2026-h2'`, 1},
+	} {
+		if got := one[int64](t, db, c.query); got != c.want {
+			t.Errorf("%s: %d, want %d", c.what, got, c.want)
+		}
+	}
+}

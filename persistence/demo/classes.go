@@ -17,7 +17,9 @@ func (s seeder) classes(ctx context.Context) (int64, error) {
 select m.id::text, d.day::text
 from course_meeting m join course c on c.id = m.course_id and c.code = any($3::text[]) join term t on t.id = c.term_id
 cross join lateral (select generate_series($1::timestamptz at time zone t.tz, $2::timestamptz at time zone t.tz, interval '1 day')::date as day) d
-where extract(isodow from d.day) = m.weekday and d.day between t.starts_on and t.ends_on and (d.day + m.ends) at time zone t.tz <= $2
+where extract(isodow from d.day) = m.weekday and (d.day + m.ends) at time zone t.tz <= $2
+  and d.day between coalesce(m.from_day, t.starts_on) and coalesce(m.until_day, t.ends_on)
+  and not exists (select from term_holiday h where h.term_id = t.id and h.day = d.day)
   and not exists (select from class_session s where s.meeting_id = m.id and s.occurs_on = d.day)
 order by d.day, m.starts`, s.now.Add(-past), s.now, each(lectures, func(l lecture) string { return l.code }))
 	if err != nil {
@@ -37,9 +39,9 @@ order by d.day, m.starts`, s.now.Add(-past), s.now, each(lectures, func(l lectur
 	sessions := ids(len(meetings))
 	made, err := s.insert(ctx, `
 insert into class_session (id, course_id, meeting_id, occurs_on, starts_at, ends_at, room_id, topic, status, opened_by, opened_at, closed_at)
-select i.id, c.id, m.id, i.day, x.starts_at, x.ends_at, m.room_id, ($4::text[])[1 + (i.day - t.starts_on) / 7 % $5], 'CLOSED', s.user_id, x.starts_at, x.ends_at
+select i.id, c.id, m.id, i.day, x.starts_at, x.ends_at, m.room_id, ($4::text[])[1 + (i.day - t.starts_on) / 7 % $5], 'CLOSED', m.taught_by, x.starts_at, x.ends_at
 from unnest($1::uuid[], $2::uuid[], $3::date[]) as i(id, meeting, day)
-join course_meeting m on m.id = i.meeting join course c on c.id = m.course_id join term t on t.id = c.term_id join course_staff s on s.course_id = c.id
+join meeting_view m on m.id = i.meeting join course c on c.id = m.course_id join term t on t.id = c.term_id
 cross join lateral (select (i.day + m.starts) at time zone t.tz as starts_at, (i.day + m.ends) at time zone t.tz as ends_at) x`,
 		sessions, meetings, days, topics, len(topics))
 	if err != nil {

@@ -116,16 +116,14 @@ func pointsOf(a nexus.Assignment) *int32 {
 	return &n
 }
 
-// PutAssignment changes what is set. Stale if version is neither 0 nor the present one. Audited.
-func (s *Assignments) PutAssignment(ctx context.Context, by nexus.Caller, version int64, a nexus.Assignment) (nexus.Assignment, error) {
+// ChangeAssignment changes what is set. Stale if version is neither 0 nor the present one. Audited.
+func (s *Assignments) ChangeAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID, version int64, c nexus.AssignmentChange) (nexus.Assignment, error) {
 	return mutate(ctx, s.db, "change assignment", by, func(ctx context.Context, q *sqlcgen.Queries) (nexus.Assignment, error) {
-		before, err := q.LockAssignment(ctx, string(a.ID))
+		before, err := lockAssignment(ctx, q, id, version)
 		if err != nil {
-			return a, orNotFound(err, "assignment")
+			return before, err
 		}
-		if err := stale(version, before.Version); err != nil {
-			return a, err
-		}
+		a := c.Of(before)
 		row, err := q.UpdateAssignment(ctx, sqlcgen.UpdateAssignmentParams{
 			ID: string(a.ID), Title: a.Title, Description: a.Description, DueAt: a.DueAt, Points: pointsOf(a),
 		})
@@ -133,22 +131,31 @@ func (s *Assignments) PutAssignment(ctx context.Context, by nexus.Caller, versio
 			return a, err
 		}
 		after := assignmentOf(row)
-		return after, audit(ctx, q, by, "assignment.change", "assignment", row.ID, assignmentOf(before), after)
+		return after, audit(ctx, q, by, "assignment.change", "assignment", row.ID, before, after)
 	})
 }
 
-// DeleteAssignment takes it back. NotFound if there is none. Audited.
-func (s *Assignments) DeleteAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID) error {
+// DeleteAssignment takes it back. NotFound if there is none, Stale if version is neither 0 nor the present one. Audited.
+func (s *Assignments) DeleteAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID, version int64) error {
 	return s.db.tx(ctx, "delete assignment", func(ctx context.Context, q *sqlcgen.Queries) error {
-		before, err := q.LockAssignment(ctx, string(id))
+		before, err := lockAssignment(ctx, q, id, version)
 		if err != nil {
-			return orNotFound(err, "assignment")
+			return err
 		}
 		if err := q.DeleteAssignment(ctx, string(id)); err != nil {
 			return err
 		}
-		return audit(ctx, q, by, "assignment.delete", "assignment", string(id), assignmentOf(before), nil)
+		return audit(ctx, q, by, "assignment.delete", "assignment", string(id), before, nil)
 	})
+}
+
+// lockAssignment locks an assignment and makes sure of its version.
+func lockAssignment(ctx context.Context, q *sqlcgen.Queries, id nexus.AssignmentID, version int64) (nexus.Assignment, error) {
+	row, err := q.LockAssignment(ctx, string(id))
+	if err != nil {
+		return nexus.Assignment{}, orNotFound(err, "assignment")
+	}
+	return assignmentOf(row), stale(version, row.Version)
 }
 
 func assignmentOf(r sqlcgen.Assignment) nexus.Assignment {

@@ -88,6 +88,9 @@ func putMeetings(ctx context.Context, q *sqlcgen.Queries, course nexus.CourseID,
 	if err := checkMeetings(term, meetings); err != nil {
 		return err
 	}
+	if err := mayTeach(ctx, q, meetings); err != nil {
+		return err
+	}
 	keep := make([]string, len(meetings))
 	for i, m := range meetings {
 		if m.ID == "" {
@@ -108,6 +111,26 @@ func putMeetings(ctx context.Context, q *sqlcgen.Queries, course nexus.CourseID,
 		}
 		if n == 0 {
 			return nexus.InvalidField(fmt.Sprintf("meetings[%d].id", i), "is another course's")
+		}
+	}
+	return nil
+}
+
+// mayTeach makes sure that whoever is to teach a meeting may.
+func mayTeach(ctx context.Context, q *sqlcgen.Queries, meetings []nexus.Meeting) error {
+	var teachers []string
+	for _, m := range meetings {
+		if m.Teacher != "" {
+			teachers = append(teachers, string(m.Teacher))
+		}
+	}
+	may, err := q.TeachersAmong(ctx, teachers)
+	if err != nil {
+		return err
+	}
+	for i, m := range meetings {
+		if m.Teacher != "" && !slices.Contains(may, string(m.Teacher)) {
+			return nexus.InvalidField(fmt.Sprintf("meetings[%d].teacher", i), "is no active account that may teach")
 		}
 	}
 	return nil

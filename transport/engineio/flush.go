@@ -58,12 +58,10 @@ func (f *flusher) hurry() (done func()) {
 	})
 }
 
-// giveWay waits for a while if something urgent is under way, once for each stride.
+// giveWay waits for a while if something urgent is under way, once for each stride. It gives f.mu back meanwhile.
 func (f *flusher) giveWay() {
-	f.mu.Lock()
 	calm := f.calm
 	if f.left > 0 || calm == nil || f.urgent.len() > 0 || time.Since(f.since) > urgentFor {
-		f.mu.Unlock()
 		return
 	}
 	f.left = stride
@@ -72,6 +70,7 @@ func (f *flusher) giveWay() {
 	default:
 	}
 	f.mu.Unlock()
+	defer f.mu.Lock()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
@@ -103,7 +102,6 @@ func (f *flusher) run() {
 	sc := scratches.Get().(*scratch)
 	defer scratches.Put(sc)
 	for {
-		f.giveWay()
 		s, urgent := f.next()
 		if s == nil {
 			return
@@ -112,10 +110,11 @@ func (f *flusher) run() {
 	}
 }
 
-// next takes the next session, or retires the worker.
+// next takes the next session when it is time to, or retires the worker.
 func (f *flusher) next() (_ *Session, urgent bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.giveWay()
 	lane := &f.urgent
 	if urgent = lane.len() > 0; !urgent {
 		lane = &f.normal

@@ -5,7 +5,8 @@ import "net"
 // Link is a connection that never makes anybody wait: it does what can be done at once, and calls when it is worth trying again. A
 // session on one costs no goroutine while nothing happens.
 type Link interface {
-	// Read reads what is there; 0 without an error means that nothing is.
+	// Read reads what is there; 0 without an error means that nothing is. When it fills p only in part that was all, and the Link calls when
+	// there is more, be it the end.
 	Read(p []byte) (int, error)
 	// Write writes what the connection takes at once, which may be nothing.
 	Write(p []byte) (int, error)

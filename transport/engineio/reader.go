@@ -50,7 +50,10 @@ func (r *reader) run() {
 			r.end()
 		}
 	}()
-	buf := make([]byte, readBuffer)
+	var buf []byte
+	if r.ws.link == nil {
+		buf = make([]byte, readBuffer)
+	}
 	for r.ws.link == nil {
 		n, err := r.ws.Read(buf)
 		if n > 0 && !r.feed(buf[:n]) {
@@ -86,7 +89,9 @@ func (r *reader) start() {
 		r.end()
 		return
 	}
-	r.Ready(true, false) // the Link knows nothing of what came ahead
+	if r.ahead != nil {
+		r.Ready(true, false) // the Link knows nothing of it
+	}
 }
 
 // Ready implements Readier.
@@ -133,7 +138,7 @@ func (r *reader) turn() {
 			r.end()
 			break
 		}
-		if n == 0 {
+		if n < len(*buf) {
 			if r.turns.CompareAndSwap(running, idle) {
 				break
 			}

@@ -110,15 +110,23 @@ func (s *Session) dropCandidate() {
 
 // ServeWebSocket serves a claimed connection, and closes it. It returns when the connection has ended, or, if that is a Detacher, has become
 // a Link. Bytes that the client sent right after its handshake must still come out of conn. Writes go around conn.Write where conn has a
-// descriptor (syscall.Conn).
-func (s *Server) ServeWebSocket(c *Claim, conn net.Conn) {
+// descriptor (syscall.Conn). The greeting is the answer to the handshake, if that has not gone out yet: with the first packet it is one write.
+func (s *Server) ServeWebSocket(c *Claim, conn net.Conn, greeting []byte) {
 	r := &reader{session: c.session, ws: newWSConn(conn), decoder: frameDecoder{limit: s.cfg.MaxPayload}}
+	hello := Message{&encoded{greeting}}
+	greet := func() {
+		if len(greeting) > 0 {
+			_ = r.ws.writeAll(hello, s.cfg.WriteTimeout) // a connection that is gone is found so by whatever comes next
+		}
+	}
 	defer conn.Close() //nolint:errcheck // nothing is owed to the client any more
 	switch {
 	case c.refused:
+		greet()
 		r.farewell(claimRefused)
 		return
 	case c.session != nil:
+		greet()
 		if !c.attach(r.ws) {
 			r.farewell(c.dropped)
 			return
@@ -129,12 +137,16 @@ func (s *Server) ServeWebSocket(c *Claim, conn net.Conn) {
 		plain := r.ws
 		r.ws, r.ahead = detach(plain)
 		r.session.ws = r.ws
+		if len(greeting) > 0 {
+			r.session.out.add(&r.session.out.urgent, hello)
+		}
 		r.session.out.add(&r.session.out.urgent, frameMessage(opText, r.session.openPacket()))
 		if !r.session.open() {
 			if r.ws != plain {
 				r.ws.close()
 				r.ws = plain
 			}
+			greet()
 			r.farewell(TooManySessions)
 			return
 		}

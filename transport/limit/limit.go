@@ -5,6 +5,7 @@ package limit
 
 import (
 	"context"
+	"iter"
 	"math"
 	"net/netip"
 	"strconv"
@@ -45,11 +46,11 @@ type Limiter interface {
 }
 
 // Headers returns the RateLimit-* headers.
-func (d Decision) Headers() map[string]string {
-	return map[string]string{
-		"RateLimit-Limit":     strconv.Itoa(d.Limit),
-		"RateLimit-Remaining": strconv.Itoa(d.Remaining),
-		"RateLimit-Reset":     strconv.Itoa(int(math.Ceil(d.Reset.Seconds()))),
+func (d Decision) Headers() iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		_ = yield("RateLimit-Limit", strconv.Itoa(d.Limit)) &&
+			yield("RateLimit-Remaining", strconv.Itoa(d.Remaining)) &&
+			yield("RateLimit-Reset", strconv.Itoa(int(math.Ceil(d.Reset.Seconds()))))
 	}
 }
 

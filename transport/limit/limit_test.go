@@ -3,6 +3,7 @@ package limit
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -116,7 +117,7 @@ func TestMemoryUnderRaces(t *testing.T) {
 
 func TestDecisionForClients(t *testing.T) {
 	d := Decision{Limit: 3, Remaining: 0, Reset: 2500 * time.Millisecond, RetryAfter: 500 * time.Millisecond}
-	if h := d.Headers(); h["RateLimit-Limit"] != "3" || h["RateLimit-Remaining"] != "0" || h["RateLimit-Reset"] != "3" {
+	if h := maps.Collect(d.Headers()); h["RateLimit-Limit"] != "3" || h["RateLimit-Remaining"] != "0" || h["RateLimit-Reset"] != "3" {
 		t.Errorf("%v", h)
 	}
 	if err := d.Err(); nexus.CodeOf(err) != nexus.RateLimited {

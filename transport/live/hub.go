@@ -103,9 +103,11 @@ func (h *Hub) receive(c actor.Context) {
 			}
 		}
 	case *watch:
-		c.Watch(m.session)
+		session.Watch(c, m.session)
 	case *closed:
 		h.stopListening(m.peer, incidentTopics+string(m.incident))
+	case *session.Ended:
+		h.lost(m.PID())
 	case *actor.Terminated:
 		h.lost(m.Who)
 	}
@@ -164,14 +166,14 @@ func (h *Hub) remove(p *peer) {
 	h.mu.Lock()
 	p.here = false
 	h.unsubscribe(p)
-	var was *actor.PID
+	var was address
 	if !p.anonymous() {
 		delete(h.members, p.socket.ID())
-		was = h.settle(p, nil)
+		was = h.settle(p, address{})
 	}
 	h.mu.Unlock()
-	if was != nil {
-		h.sessions.Detach(was, h.pid, p.socket.ID())
+	if was != (address{}) {
+		h.sessions.Detach(actor.NewPID(was.node, was.actor), h.pid, p.socket.ID())
 	}
 }
 
@@ -209,10 +211,10 @@ func (h *Hub) tryAttach(ctx context.Context, p *peer) error {
 // attachedTo notes which activation a peer is attached to and has it watched. It reports whether the peer is still here.
 func (h *Hub) attachedTo(p *peer, session *actor.PID) bool {
 	h.mu.Lock()
-	here, now := p.here, p.member.session
-	known := here && now != nil && addressOf(now) == addressOf(session)
+	at, here := addressOf(session), p.here
+	known := here && p.member.session == at
 	if here && !known {
-		h.settle(p, session)
+		h.settle(p, at)
 	}
 	h.mu.Unlock()
 	if here && !known {
@@ -221,19 +223,17 @@ func (h *Hub) attachedTo(p *peer, session *actor.PID) bool {
 	return here
 }
 
-// settle notes which activation a peer is attached to, nil for none, and returns the one before. It needs the lock.
-func (h *Hub) settle(p *peer, session *actor.PID) (was *actor.PID) {
+// settle notes which activation a peer is attached to, zero for none, and returns the one before. It needs the lock.
+func (h *Hub) settle(p *peer, session address) (was address) {
 	was, p.member.session = p.member.session, session
-	if was != nil {
-		at := addressOf(was)
-		h.attached[at] = slices.DeleteFunc(h.attached[at], func(x *peer) bool { return x == p })
-		if len(h.attached[at]) == 0 {
-			delete(h.attached, at)
+	if was != (address{}) {
+		h.attached[was] = slices.DeleteFunc(h.attached[was], func(x *peer) bool { return x == p })
+		if len(h.attached[was]) == 0 {
+			delete(h.attached, was)
 		}
 	}
-	if session != nil {
-		at := addressOf(session)
-		h.attached[at] = append(h.attached[at], p)
+	if session != (address{}) {
+		h.attached[session] = append(h.attached[session], p)
 	}
 	return was
 }
@@ -243,7 +243,7 @@ func (h *Hub) lost(pid *actor.PID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range slices.Clone(h.attached[addressOf(pid)]) {
-		h.settle(p, nil)
+		h.settle(p, address{})
 		h.keeper.add(p)
 	}
 }
@@ -280,10 +280,7 @@ func (h *Hub) ended(ctx context.Context, p *peer) bool {
 func (h *Hub) sessionOf(p *peer) address {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if p.member.session == nil {
-		return address{}
-	}
-	return addressOf(p.member.session)
+	return p.member.session
 }
 
 // address is a PID as a key of a map; a PID itself is another each time it comes over the wire.

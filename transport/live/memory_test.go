@@ -98,14 +98,14 @@ func layers() []layer {
 		return func(i int) string { return fmt.Sprintf(`40%s{"token":"%s%d"}`, namespace, strings.Repeat("x", 450), i) }
 	}
 	return []layer{
-		{"engineio", "", 1500, func(t testing.TB) (*engineio.Server, func()) {
+		{"engineio", "", 700, func(t testing.TB) (*engineio.Server, func()) {
 			e, err := engineio.NewServer(engineio.Config{PingInterval: time.Hour}, func(*engineio.Session) engineio.Receiver { return deaf{} })
 			if err != nil {
 				t.Fatal(err)
 			}
 			return e, ends(t, e)
 		}, func(int) string { return "" }},
-		{"socketio", "engineio", 500, func(t testing.TB) (*engineio.Server, func()) {
+		{"socketio", "engineio", 400, func(t testing.TB) (*engineio.Server, func()) {
 			s, err := socketio.NewServer(socketio.Config{}, engineio.Config{PingInterval: time.Hour})
 			if err != nil {
 				t.Fatal(err)
@@ -113,10 +113,10 @@ func layers() []layer {
 			s.Handle("/mess", open{})
 			return s.Engine(), ends(t, s.Engine())
 		}, func(int) string { return "40/mess," }},
-		{"a stranger in /mess", "socketio", 400, edge(true), func(int) string { return "40/mess," }},
-		{"a user in /", "socketio", 1200, edge(false), login("")},
-		{"a user in /, with a session", "a user in /", 5000, edge(true), login("")},
-		{"a user in /security", "a user in /", 1800, edge(false), login("/security,")},
+		{"a stranger in /mess", "socketio", 200, edge(true), func(int) string { return "40/mess," }},
+		{"a user in /", "socketio", 700, edge(false), login("")},
+		{"a user in /, with a session", "a user in /", 1700, edge(true), login("")},
+		{"a user in /security", "a user in /", 1300, edge(false), login("/security,")},
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/asynkron/protoactor-go/actor"
-
 	"nexus"
 	"nexus/actors/session"
 	"nexus/transport/socketio"
@@ -55,7 +53,7 @@ type member struct {
 	at    time.Duration // both belong to the clock
 	index int
 
-	session *actor.PID // the activation attached to, nil while there is none; belongs to the Hub, under its lock
+	session address // of the activation attached to, zero while there is none; belongs to the Hub, under its lock
 }
 
 // tokenStage is what was done about a token.

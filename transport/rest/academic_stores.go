@@ -132,8 +132,8 @@ type Assignments interface {
 	Assignment(ctx context.Context, id nexus.AssignmentID) (nexus.Assignment, error)
 	// CreateAssignment sets work, and tells everybody who has a seat; it returns the streams of which there is news.
 	CreateAssignment(ctx context.Context, by nexus.Caller, a nexus.Assignment) (made nexus.Assignment, news []string, err error)
-	// PutAssignment changes what is set. Stale if version is neither 0 nor the present one.
-	PutAssignment(ctx context.Context, by nexus.Caller, version int64, a nexus.Assignment) (nexus.Assignment, error)
-	// DeleteAssignment takes it back. NotFound if there is none.
-	DeleteAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID) error
+	// ChangeAssignment changes what is set. Stale if version is neither 0 nor the present one.
+	ChangeAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID, version int64, c nexus.AssignmentChange) (nexus.Assignment, error)
+	// DeleteAssignment takes it back. NotFound if there is none, Stale as for a change.
+	DeleteAssignment(ctx context.Context, by nexus.Caller, id nexus.AssignmentID, version int64) error
 }

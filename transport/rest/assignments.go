@@ -21,9 +21,9 @@ func (a *API) assignmentRoutes() {
 		Summary: "Set an assignment; everybody who has a seat is told",
 	}, staff, a.createAssignment)
 	handle(a, huma.Operation{
-		Method: http.MethodPut, Path: "/assignments/{id}", Tags: tagAcademic,
+		Method: http.MethodPatch, Path: "/assignments/{id}", Tags: tagAcademic,
 		Summary: "Change an assignment",
-	}, staff, a.putAssignment)
+	}, staff, a.changeAssignment)
 	handle(a, huma.Operation{
 		Method: http.MethodDelete, Path: "/assignments/{id}", Tags: tagAcademic,
 		Summary: "Take an assignment back",
@@ -63,11 +63,12 @@ type AssignmentPlan struct {
 	Points      *int      `json:"points,omitempty" minimum:"0" maximum:"100000"`
 }
 
-func (p AssignmentPlan) assignment() (nexus.Assignment, error) {
-	if p.DueAt.Year() < 2000 || p.DueAt.Year() > 2200 {
-		return nexus.Assignment{}, nexus.InvalidField("dueAt", "is out of range")
+// dueAt checks when something is due.
+func dueAt(at time.Time) error {
+	if at.Year() < 2000 || at.Year() > 2200 {
+		return nexus.InvalidField("dueAt", "is out of range")
 	}
-	return nexus.Assignment{Title: p.Title, Description: p.Description, DueAt: p.DueAt.UTC(), Points: p.Points}, nil
+	return nil
 }
 
 type createAssignmentInput struct {
@@ -77,15 +78,16 @@ type createAssignmentInput struct {
 }
 
 func (a *API) createAssignment(ctx context.Context, in *createAssignmentInput) (*Versioned[nexus.Assignment], error) {
-	x, err := in.Body.assignment()
-	if err != nil {
+	b, id := in.Body, nexus.CourseID(in.ID)
+	if err := dueAt(b.DueAt); err != nil {
 		return nil, err
 	}
-	if _, err := a.staffed(ctx, nexus.CourseID(in.ID)); err != nil {
+	if _, err := a.staffed(ctx, id); err != nil {
 		return nil, err
 	}
-	x.Course = nexus.CourseID(in.ID)
-	x, news, err := a.Assignments.CreateAssignment(ctx, caller(ctx), x)
+	x, news, err := a.Assignments.CreateAssignment(ctx, caller(ctx), nexus.Assignment{
+		Course: id, Title: b.Title, Description: b.Description, DueAt: b.DueAt.UTC(), Points: b.Points,
+	})
 	if err == nil && len(news) > 0 {
 		a.Publisher.News(news...)
 	}
@@ -102,35 +104,53 @@ func (a *API) owned(ctx context.Context, id string) (nexus.Assignment, error) {
 	return x, err
 }
 
-type putAssignmentInput struct {
+type changeAssignmentInput struct {
 	ByID
 	Conditional
-	Body AssignmentPlan
+	Body struct {
+		Title       *string    `json:"title,omitempty" minLength:"1" maxLength:"200"`
+		Description *string    `json:"description,omitempty" maxLength:"10000" text:"lines"`
+		DueAt       *time.Time `json:"dueAt,omitempty"`
+		Points      *int       `json:"points,omitempty" minimum:"0" maximum:"100000"`
+	}
 }
 
-func (a *API) putAssignment(ctx context.Context, in *putAssignmentInput) (*Versioned[nexus.Assignment], error) {
+func (a *API) changeAssignment(ctx context.Context, in *changeAssignmentInput) (*Versioned[nexus.Assignment], error) {
 	version, err := in.version()
 	if err != nil {
 		return nil, err
 	}
-	x, err := in.Body.assignment()
-	if err != nil {
-		return nil, err
+	b := in.Body
+	if b.DueAt != nil {
+		if err := dueAt(*b.DueAt); err != nil {
+			return nil, err
+		}
 	}
-	if _, err := a.owned(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	x.ID = nexus.AssignmentID(in.ID)
-	x, err = a.Assignments.PutAssignment(ctx, caller(ctx), version, x)
-	return versioned(x, x.Version, err)
-}
-
-func (a *API) deleteAssignment(ctx context.Context, in *ByID) (*Answer[Done], error) {
 	x, err := a.owned(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return done(a.Assignments.DeleteAssignment(ctx, caller(ctx), x.ID))
+	x, err = a.Assignments.ChangeAssignment(ctx, caller(ctx), x.ID, version, nexus.AssignmentChange{
+		Title: b.Title, Description: b.Description, DueAt: b.DueAt, Points: b.Points,
+	})
+	return versioned(x, x.Version, err)
+}
+
+type deleteAssignmentInput struct {
+	ByID
+	Conditional
+}
+
+func (a *API) deleteAssignment(ctx context.Context, in *deleteAssignmentInput) (*Answer[Done], error) {
+	version, err := in.version()
+	if err != nil {
+		return nil, err
+	}
+	x, err := a.owned(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return done(a.Assignments.DeleteAssignment(ctx, caller(ctx), x.ID, version))
 }
 
 type myAssignmentsInput struct {

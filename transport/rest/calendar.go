@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -107,12 +108,11 @@ type readFeedInput struct {
 }
 
 func (a *API) readFeed(ctx context.Context, in *readFeedInput) (*calendarAnswer, error) {
-	const suffix = ".ics"
-	n := len(in.Token) - len(suffix)
-	if n < 1 || in.Token[n:] != suffix {
+	token, isFile := strings.CutSuffix(in.Token, ".ics")
+	if !isFile {
 		return nil, nexus.Errorf(nexus.NotFound, "no such calendar")
 	}
-	user, err := a.Timetables.FeedOwner(ctx, in.Token[:n])
+	user, err := a.Timetables.FeedOwner(ctx, token)
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +120,18 @@ func (a *API) readFeed(ctx context.Context, in *readFeedInput) (*calendarAnswer,
 	if err != nil {
 		return nil, err
 	}
-	if in.IfNoneMatch == c.ETag {
+	if known(in.IfNoneMatch, c.ETag) {
 		c.Status, c.Body = http.StatusNotModified, nil
 	}
 	return c, nil
+}
+
+// known reports whether a client has what a tag names already. Weak tags count like strong ones: proxies that compress weaken tags on their way out.
+func known(ifNoneMatch, tag string) bool {
+	for t := range strings.SplitSeq(ifNoneMatch, ",") {
+		if t = strings.TrimPrefix(strings.TrimSpace(t), "W/"); t == tag || t == "*" {
+			return true
+		}
+	}
+	return false
 }

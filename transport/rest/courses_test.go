@@ -9,8 +9,10 @@ import (
 	"nexus/transport/rest/resttest"
 )
 
-var autumn = map[string]any{"id": "2026-autumn", "name": "Autumn", "startsOn": "2026-09-01", "endsOn": "2026-12-18", "tz": "Europe/Berlin",
-	"holidays": []map[string]any{{"day": "2026-10-03", "name": "Unity"}}}
+var autumn = map[string]any{
+	"id": "2026-autumn", "name": "Autumn", "startsOn": "2026-09-01", "endsOn": "2026-12-18", "tz": "Europe/Berlin",
+	"holidays": []map[string]any{{"day": "2026-10-03", "name": "Unity"}},
+}
 
 // courseMade makes the autumn term and a course in it.
 func courseMade(t *testing.T, h *resttest.House) (path, etag string) {

@@ -3,6 +3,7 @@ package rest
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -109,13 +110,14 @@ func (a *API) week(ctx context.Context) (map[string][]originalEntry, error) {
 	if err != nil {
 		return nil, err
 	}
-	running := runs(t, time.Now())
+	now := time.Now()
+	running := runs(t, now)
 	days := make(map[string][]originalEntry, len(weekdays))
 	for _, d := range weekdays {
 		days[d] = []originalEntry{}
 	}
 	for _, m := range t.Meetings {
-		if c := courseOf(t, m.Course); running[c.Term] {
+		if c := courseOf(t, m.Course); running[c.Term] && meets(m, t.Terms[c.Term], now) {
 			e := entry(t, c, m, m.Room)
 			days[e.DayOfWeek] = append(days[e.DayOfWeek], e)
 		}
@@ -137,12 +139,24 @@ func runs(t nexus.Timetable, now time.Time) map[nexus.TermID]bool {
 			next = term.StartsOn
 		}
 	}
+	if len(running) > 0 {
+		return running
+	}
 	for id, term := range t.Terms {
-		if len(running) == 0 && term.StartsOn == next {
-			return map[nexus.TermID]bool{id: true}
-		}
+		running[id] = term.StartsOn == next
 	}
 	return running
+}
+
+// meets reports whether a meeting is one of the present week, or of the first one of a term to come: others of the same course may take its
+// place for a part of the term.
+func meets(m nexus.Meeting, term nexus.Term, now time.Time) bool {
+	day, err := time.Parse(time.DateOnly, max(dayIn(term, now), term.StartsOn))
+	if err != nil { // the store gives no other days
+		return false
+	}
+	on := day.AddDate(0, 0, m.Weekday-1-(int(day.Weekday())+6)%7).Format(time.DateOnly)
+	return (m.FromDay == "" || m.FromDay <= on) && (m.UntilDay == "" || on <= m.UntilDay)
 }
 
 // dayIn is the day of a moment by the clock of a term.
@@ -177,13 +191,16 @@ func (a *API) timetableToday(ctx context.Context, _ *struct{}) (*Answer[original
 		return nil, err
 	}
 	now := time.Now()
+	running := runs(t, now)
 	o := originalDay{Success: true, Day: weekdays[(int(now.UTC().Weekday())+6)%7], Data: []originalEntry{}}
-	for _, id := range slices.Sorted(mapKeys(t.Terms)) {
+	for _, id := range slices.Sorted(maps.Keys(t.Terms)) {
 		term := t.Terms[id]
 		zone := zoneOf(term)
 		local := now.In(zone)
 		from := time.Date(local.Year(), local.Month(), local.Day(), 0, 0, 0, 0, zone)
-		o.Day = weekdays[(int(local.Weekday())+6)%7]
+		if running[id] {
+			o.Day = weekdays[(int(local.Weekday())+6)%7]
+		}
 		entries, err := heldOn(t, term, from, from.AddDate(0, 0, 1), zone)
 		if err != nil {
 			return nil, err
@@ -192,16 +209,6 @@ func (a *API) timetableToday(ctx context.Context, _ *struct{}) (*Answer[original
 	}
 	slices.SortStableFunc(o.Data, func(a, b originalEntry) int { return cmp.Compare(a.StartTime, b.StartTime) })
 	return answer(o, nil)
-}
-
-func mapKeys[K comparable, V any](m map[K]V) func(yield func(K) bool) {
-	return func(yield func(K) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // heldOn are the classes of a term that begin within a day.

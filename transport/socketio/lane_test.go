@@ -29,6 +29,7 @@ func TestWhatIsAheadWaitsForNothingElse(t *testing.T) {
 		join(t, c, a)
 		for _, text := range []string{`42["slow"]`, `42["next"]`, `42["help",1]`, `42["help",2]`} {
 			c.Send(text)
+			synctest.Wait() // the lanes keep no order among each other
 		}
 		want := "connect {}|slow |help [49]|end of help|help [50]|end of help"
 		if got := a.heard(); got != want {

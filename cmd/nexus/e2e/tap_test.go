@@ -159,7 +159,7 @@ func (w *wire) carry(client net.Conn) {
 
 // copy passes data on until it is to be cut.
 func (w *wire) copy(to, from net.Conn, cut func([]byte) bool) {
-	defer to.Close()
+	defer func() { _ = to.Close() }() // it may be closed already
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)

@@ -62,11 +62,11 @@ func Serve(t testing.TB, srv *engineio.Server, claim *engineio.Claim, via Via) *
 	go func() {
 		defer close(c.Served)
 		if via == Goroutine {
-			srv.ServeWebSocket(claim, there)
+			srv.ServeWebSocket(claim, there, nil)
 			return
 		}
 		d := &detacher{Conn: there}
-		srv.ServeWebSocket(claim, d)
+		srv.ServeWebSocket(claim, d, nil)
 		if d.link != nil && d.link.started() {
 			d.link.wait()
 		}

@@ -137,18 +137,26 @@ func (l *loop) run(epoll *os.File) {
 		l.mu.Lock()
 		for _, e := range events[:n] {
 			if c := l.conns[e.Fd]; c != nil && c.gen == e.Pad { // else it was closed meanwhile
+				if e.Events&ended != 0 {
+					c.ended.Store(true)
+				}
 				ready = append(ready, readied{c.readier, e.Events})
 			}
 		}
 		l.mu.Unlock()
 		for _, r := range ready {
-			const broken = unix.EPOLLERR | unix.EPOLLHUP
-			r.Ready(r.events&(unix.EPOLLIN|unix.EPOLLRDHUP|broken) != 0, r.events&(unix.EPOLLOUT|broken) != 0)
+			r.Ready(r.events&(unix.EPOLLIN|ended) != 0, r.events&(unix.EPOLLOUT|broken) != 0)
 		}
 		clear(ready)
 		ready = ready[:0]
 	}
 }
+
+// The events after which no more will come.
+const (
+	broken = unix.EPOLLERR | unix.EPOLLHUP
+	ended  = unix.EPOLLRDHUP | broken
+)
 
 // readied is who hears of what.
 type readied struct {
@@ -163,6 +171,7 @@ type conn struct {
 	fd      int32
 	gen     int32        // tells it from others of the same descriptor, before and after
 	users   atomic.Int32 // calls under way, twice; an odd number once it is closed
+	ended   atomic.Bool  // the end has come, behind what is there to read
 }
 
 // enter keeps the descriptor open until leave.
@@ -215,6 +224,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := retry(func() (int, error) { return unix.Read(int(c.fd), p) })
 	if n == 0 && err == nil {
 		err = net.ErrClosed // by the client
+	}
+	if 0 < n && n < len(p) && c.ended.Load() {
+		c.readier.Ready(true, false) // the kernel will not say again that the end is there
 	}
 	return result(n, "read", err)
 }

@@ -68,7 +68,7 @@ func (d *detachable) Detach() (l engineio.Link, ahead []byte, err error) {
 	if err := d.tcp.SetReadDeadline(time.Unix(1, 0)); err != nil {
 		return nil, nil, errors.Join(err, l.Close())
 	}
-	for buf := make([]byte, 512); ; {
+	for buf := make([]byte, 64); ; { // there is nothing, as a rule
 		n, err := d.buffered.Read(buf)
 		ahead = append(ahead, buf[:n]...)
 		if err != nil {

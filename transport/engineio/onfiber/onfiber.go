@@ -2,7 +2,11 @@
 package onfiber
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha1" //nolint:gosec // as RFC 6455 has it; nothing is kept secret by it
+	"encoding/base64"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -14,9 +18,6 @@ import (
 	"nexus/transport/engineio"
 	"nexus/transport/engineio/epoll"
 )
-
-// claimKey is where the claim travels from the request to the upgraded connection.
-const claimKey = "engineio.claim"
 
 // Option changes how a server is mounted.
 type Option func(*adapter)
@@ -32,7 +33,6 @@ func Goroutines() Option { return func(a *adapter) { a.poller = nil } }
 type adapter struct {
 	srv        *engineio.Server
 	clientAddr func(*fiber.Ctx) string
-	upgrade    fiber.Handler
 	poller     *epoll.Poller // nil: there is none, or none is wanted
 }
 
@@ -44,11 +44,6 @@ func Mount(app fiber.Router, path string, srv *engineio.Server, options ...Optio
 	for _, o := range options {
 		o(a)
 	}
-	a.upgrade = websocket.New(a.serveWebSocket, websocket.Config{
-		ReadBufferSize:  128, // never read from: the engine has its own framing
-		WriteBufferSize: 128,
-		RecoverHandler:  recovered,
-	})
 	bare := strings.TrimRight(path, "/")
 	app.All(bare+"/", a.serve)
 	app.All(bare, a.serve)
@@ -117,31 +112,39 @@ func (a *adapter) serveUpgrade(c *fiber.Ctx) error {
 	if claim == nil {
 		return write(c, refusal)
 	}
-	c.Locals(claimKey, claim)
-	if err := a.upgrade(c); err != nil {
+	key := c.Get("Sec-WebSocket-Key")
+	if c.Method() != http.MethodGet || c.Get("Sec-WebSocket-Version") != "13" || key == "" {
 		claim.Abandon()
 		c.Set(fiber.HeaderSecWebSocketVersion, "13")
 		return write(c, engineio.Response{Status: http.StatusBadRequest})
 	}
+	c.Set(fiber.HeaderUpgrade, "websocket")
+	c.Set(fiber.HeaderConnection, "Upgrade")
+	c.Set("Sec-WebSocket-Accept", accept(key))
+	c.Status(http.StatusSwitchingProtocols)
+	// The engine writes the answer, together with what it has to say.
+	greeting := bytes.Clone(c.Response().Header.Header())
+	c.Context().HijackSetNoResponse(true)
+	c.Context().Hijack(func(hijacked net.Conn) { a.serveWebSocket(claim, hijacked, greeting) })
 	return nil
 }
 
-// serveWebSocket hands the connection to the engine for good. The wrapper's inner connection is taken now: the wrapper goes back to a pool.
-func (a *adapter) serveWebSocket(c *websocket.Conn) {
-	claim, ok := c.Locals(claimKey).(*engineio.Claim)
-	if !ok {
-		panic("onfiber: an upgrade without a claim")
-	}
-	conn := Hijacked(c.Conn.NetConn())
+// accept shows a client that its handshake was understood as one: RFC 6455, 4.2.2.
+func accept(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// serveWebSocket hands the connection to the engine for good. A panic of the upper layer, which has ended its session, does not end the process.
+func (a *adapter) serveWebSocket(claim *engineio.Claim, hijacked net.Conn, greeting []byte) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			engineio.LogPanic(cause)
+		}
+	}()
+	conn := Hijacked(hijacked)
 	if tcp, plain := conn.(tcpConn); plain && a.poller != nil {
 		conn = &detachable{tcpConn: tcp, poller: a.poller}
 	}
-	a.srv.ServeWebSocket(claim, conn)
-}
-
-// recovered keeps a panic of the upper layer, which has ended its session, from ending the process.
-func recovered(*websocket.Conn) {
-	if cause := recover(); cause != nil {
-		engineio.LogPanic(cause)
-	}
+	a.srv.ServeWebSocket(claim, conn, greeting)
 }

@@ -5,6 +5,7 @@ package ical
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func (w *writer) timezones() error {
 		}
 		to[term.TZ] = max(to[term.TZ], term.EndsOn)
 	}
-	for _, name := range slices.Sorted(mapKeys(from)) {
+	for _, name := range slices.Sorted(maps.Keys(from)) {
 		zone, err := time.LoadLocation(name)
 		if err != nil {
 			return fmt.Errorf("load zone %s: %w", name, err)
@@ -78,16 +79,6 @@ func (w *writer) timezones() error {
 		observances(w.cal.AddTimezone(name), first.AddDate(0, -1, 0), last.AddDate(0, 2, 0))
 	}
 	return nil
-}
-
-func mapKeys[V any](m map[string]V) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // observances are what the clocks show from a moment on, and from each of their changes until another.
@@ -149,20 +140,32 @@ func clockOffset(seconds int) string {
 	return s
 }
 
+// always is a time before and one after all that is ever planned.
+var always = [2]time.Time{{}, time.Unix(1<<40, 0)}
+
 // course writes all that one course has.
 func (w *writer) course(c nexus.Course) error {
 	term := w.t.Terms[c.Term]
 	zone := w.zones[term.TZ]
-	for _, m := range w.t.Meetings {
-		if m.Course != c.ID {
-			continue
-		}
-		if err := w.meeting(c, m, term, zone); err != nil {
+	meetings := slices.DeleteFunc(slices.Clone(w.t.Meetings), func(m nexus.Meeting) bool { return m.Course != c.ID })
+	classes := slices.DeleteFunc(slices.Clone(w.t.Classes), func(x nexus.Class) bool { return x.Course != c.ID })
+	all, err := nexus.Occurrences(term, meetings, classes, always[0], always[1])
+	if err != nil {
+		return err
+	}
+	about := map[nexus.ClassID]nexus.Class{}
+	for _, x := range classes {
+		about[x.ID] = x
+	}
+	for _, m := range meetings {
+		held := slices.DeleteFunc(slices.Clone(all), func(o nexus.Occurrence) bool { return o.Meeting != m.ID })
+		if err := w.meeting(c, m, term, zone, held, about); err != nil {
 			return err
 		}
 	}
-	for _, x := range w.t.Classes {
-		if x.Course == c.ID && x.Meeting == "" && x.Status != nexus.ClassCancelled {
+	for _, o := range all {
+		if o.Meeting == "" && o.Status != nexus.ClassCancelled {
+			x := about[o.Class]
 			e := w.event(string(x.ID), c, nexus.Meeting{Kind: "CLASS"}, x.Room, x.Version)
 			times(e, x.StartsAt, x.EndsAt, zone)
 			if x.Topic != "" {
@@ -173,9 +176,9 @@ func (w *writer) course(c nexus.Course) error {
 	return nil
 }
 
-// meeting writes a weekly event, and one for each of its classes that was moved.
-func (w *writer) meeting(c nexus.Course, m nexus.Meeting, term nexus.Term, zone *time.Location) error {
-	planned, err := nexus.Occurrences(term, []nexus.Meeting{m}, nil, time.Time{}, time.Unix(1<<40, 0))
+// meeting writes a weekly event, and one for each of its occurrences that was moved.
+func (w *writer) meeting(c nexus.Course, m nexus.Meeting, term nexus.Term, zone *time.Location, held []nexus.Occurrence, about map[nexus.ClassID]nexus.Class) error {
+	planned, err := nexus.Occurrences(term, []nexus.Meeting{m}, nil, always[0], always[1])
 	if err != nil || len(planned) == 0 {
 		return err
 	}
@@ -183,33 +186,27 @@ func (w *writer) meeting(c nexus.Course, m nexus.Meeting, term nexus.Term, zone 
 	e := w.event(string(m.ID), c, m, m.Room, c.Version)
 	times(e, first.StartsAt, first.EndsAt, zone)
 	e.AddRrule("FREQ=WEEKLY;UNTIL=" + last.StartsAt.UTC().Format(utc))
-	held := map[string]nexus.Occurrence{}
-	for _, o := range planned {
-		held[o.OccursOn] = o
+	as := map[string]nexus.Occurrence{} // by the day that it was planned for
+	for _, o := range held {
+		as[o.OccursOn] = o
 	}
 	day, err := time.Parse(time.DateOnly, first.OccursOn)
 	if err != nil {
 		return fmt.Errorf("a meeting's first day: %w", err)
 	}
 	for ; day.Format(time.DateOnly) <= last.OccursOn; day = day.AddDate(0, 0, 7) {
-		if on := day.Format(time.DateOnly); held[on].OccursOn == "" { // a holiday
-			starts, _, err := m.At(on, zone)
-			if err != nil {
-				return err
-			}
-			e.AddExdate(starts.In(zone).Format(local), ics.WithTZID(zone.String()))
+		starts, _, err := m.At(day.Format(time.DateOnly), zone)
+		if err != nil {
+			return err
 		}
-	}
-	for _, x := range w.t.Classes {
-		o := held[x.OccursOn]
-		switch {
-		case x.Meeting != m.ID || o.OccursOn == "":
-		case x.Status == nexus.ClassCancelled:
-			e.AddExdate(o.StartsAt.In(zone).Format(local), ics.WithTZID(zone.String()))
-		case !x.StartsAt.Equal(o.StartsAt) || !x.EndsAt.Equal(o.EndsAt) || x.Room != o.Room:
-			moved := w.event(string(m.ID), c, m, x.Room, x.Version)
-			moved.AddProperty(ics.ComponentPropertyRecurrenceId, o.StartsAt.In(zone).Format(local), ics.WithTZID(zone.String()))
-			times(moved, x.StartsAt, x.EndsAt, zone)
+		o, held := as[day.Format(time.DateOnly)]
+		switch at := starts.Format(local); {
+		case !held, o.Status == nexus.ClassCancelled: // on a holiday, or not at all
+			e.AddExdate(at, ics.WithTZID(zone.String()))
+		case o.Moved:
+			moved := w.event(string(m.ID), c, m, o.Room, about[o.Class].Version)
+			moved.AddProperty(ics.ComponentPropertyRecurrenceId, at, ics.WithTZID(zone.String()))
+			times(moved, o.StartsAt, o.EndsAt, zone)
 		}
 	}
 	return nil

@@ -117,6 +117,10 @@ func TestACalendarSaysWhatTheTimetableSays(t *testing.T) {
 			at := first.AddDate(0, 0, rapid.IntRange(0, days).Draw(t, "day")).Add(13 * time.Hour)
 			table.Classes = append(table.Classes, nexus.Class{ID: nexus.ClassID(fmt.Sprint("own", i)), Course: "c", StartsAt: at, EndsAt: at.Add(time.Hour), Status: nexus.ClassScheduled, Version: 1})
 		}
+		if len(table.Meetings) > 0 { // one of a day on which its meeting is no longer planned
+			at := first.AddDate(0, 0, -7).Add(11 * time.Hour)
+			table.Classes = append(table.Classes, nexus.Class{ID: "before", Course: "c", Meeting: "m0", OccursOn: at.Format(time.DateOnly), StartsAt: at, EndsAt: at.Add(time.Hour), Status: nexus.ClassClosed})
+		}
 		all, err := nexus.Occurrences(term, table.Meetings, table.Classes, time.Time{}, time.Unix(1<<40, 0))
 		if err != nil {
 			t.Fatal(err)

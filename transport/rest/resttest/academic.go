@@ -140,7 +140,13 @@ func (a *Academic) PutRoom(_ context.Context, _ nexus.Caller, version int64, r n
 	return r, nil
 }
 
-// Courses lists the courses of a term whose code or title holds the query, and those that a person teaches. It knows no seats.
+// sits reports whether somebody has a seat. It needs the lock.
+func (a *Academic) sits(id nexus.CourseID, user nexus.UserID) bool {
+	status, _ := a.rolls[id].Standing(user)
+	return status == nexus.Enrolled
+}
+
+// Courses lists the courses of a term whose code or title holds the query, and those that a person teaches or sits in.
 func (a *Academic) Courses(_ context.Context, f nexus.CourseFilter, p nexus.Page) (nexus.List[nexus.Course], error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -150,7 +156,7 @@ func (a *Academic) Courses(_ context.Context, f nexus.CourseFilter, p nexus.Page
 	}
 	for _, c := range a.courses {
 		switch {
-		case string(c.ID) <= p.After, f.Term != "" && f.Term != c.Term, f.Teacher != "" && !c.TaughtBy(f.Teacher), f.Student != "",
+		case string(c.ID) <= p.After, f.Term != "" && f.Term != c.Term, f.Teacher != "" && !c.TaughtBy(f.Teacher), f.Student != "" && !a.sits(c.ID, f.Student),
 			!strings.Contains(strings.ToLower(c.Code+" "+c.Title), strings.ToLower(f.Query)):
 			continue
 		}
@@ -235,8 +241,12 @@ func (a *Academic) Meetings(_ context.Context, id nexus.CourseID) ([]nexus.Meeti
 	return append([]nexus.Meeting{}, a.meetings[id]...), err
 }
 
-// SetMeetings replaces them.
+// SetMeetings replaces them. It knows no clashes.
 func (a *Academic) SetMeetings(_ context.Context, _ nexus.Caller, id nexus.CourseID, version int64, meetings []nexus.Meeting) ([]nexus.Meeting, error) {
+	meetings = slices.Clone(meetings)
+	for i := range meetings {
+		meetings[i].Course, meetings[i].ID = id, nexus.MeetingID(cmp.Or(string(meetings[i].ID), nexus.NewID()))
+	}
 	_, err := a.change(id, version, func(*nexus.Course) { a.meetings[id] = meetings })
 	return meetings, err
 }

@@ -140,30 +140,34 @@ func (a *Academic) CreateAssignment(_ context.Context, _ nexus.Caller, x nexus.A
 	return x, []string{"notifications/x"}, nil
 }
 
-// PutAssignment changes it.
-func (a *Academic) PutAssignment(_ context.Context, _ nexus.Caller, version int64, x nexus.Assignment) (nexus.Assignment, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	i, err := a.assignmentAt(x.ID)
-	if err != nil {
-		return x, err
-	}
-	was := a.desk.assignments[i]
-	if err := newest(version, was.Version); err != nil {
-		return x, err
-	}
-	x.Course, x.Version, x.CreatedAt = was.Course, was.Version+1, was.CreatedAt
-	a.desk.assignments[i] = x
-	return x, nil
-}
-
-// DeleteAssignment takes it back.
-func (a *Academic) DeleteAssignment(_ context.Context, _ nexus.Caller, id nexus.AssignmentID) error {
+// ChangeAssignment changes it.
+func (a *Academic) ChangeAssignment(_ context.Context, _ nexus.Caller, id nexus.AssignmentID, version int64, c nexus.AssignmentChange) (nexus.Assignment, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	i, err := a.assignmentAt(id)
-	if err == nil {
-		a.desk.assignments = slices.Delete(a.desk.assignments, i, i+1)
+	if err != nil {
+		return nexus.Assignment{}, err
 	}
-	return err
+	x := &a.desk.assignments[i]
+	if err := newest(version, x.Version); err != nil {
+		return *x, err
+	}
+	*x = c.Of(*x)
+	x.Version++
+	return *x, nil
+}
+
+// DeleteAssignment takes it back.
+func (a *Academic) DeleteAssignment(_ context.Context, _ nexus.Caller, id nexus.AssignmentID, version int64) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i, err := a.assignmentAt(id)
+	if err != nil {
+		return err
+	}
+	if err := newest(version, a.desk.assignments[i].Version); err != nil {
+		return err
+	}
+	a.desk.assignments = slices.Delete(a.desk.assignments, i, i+1)
+	return nil
 }
