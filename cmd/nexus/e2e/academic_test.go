@@ -287,10 +287,16 @@ func TestWhatWasMissedOfClassesComesOnAnotherNode(t *testing.T) {
 	again.none("another line", func(e event) bool { return e.Kind == "event" && e.Name == "SCHEDULE_UPDATE" })
 }
 
-// count is the one number that a query of the server's database gives.
-func (s *server) count(t testing.TB, query string, args ...any) (n int64) {
+// count is the one number that a query of the server's private database gives.
+func (s *server) count(t testing.TB, query string, args ...any) int64 {
 	t.Helper()
-	db, err := pgx.Connect(t.Context(), s.database())
+	return count(t, s.database(), query, args...)
+}
+
+// count is the one number that a query of a database gives.
+func count(t testing.TB, database, query string, args ...any) (n int64) {
+	t.Helper()
+	db, err := pgx.Connect(t.Context(), database)
 	if err == nil {
 		err = errors.Join(db.QueryRow(t.Context(), query, args...).Scan(&n), db.Close(t.Context()))
 	}
@@ -300,6 +306,43 @@ func (s *server) count(t testing.TB, query string, args ...any) (n int64) {
 	return n
 }
 
+// TestWhoIsNextIsToldOfTheSeatAndEverybodySeesIt: two students want one seat, and the one gives it back.
+func TestWhoIsNextIsToldOfTheSeatAndEverybodySeesIt(t *testing.T) {
+	t.Parallel()
+	s := campus(t)
+	c := s.newCourse(t, 1, 1)
+	path := "/courses/" + string(c.ID) + "/enrollments"
+	asha, ravi := s.register(t), s.register(t)
+	phone, stranger := connect(t, s, "/", with(ravi.token)), connect(t, s, "/academic", nil)
+	seen := func(enrolled, waitlist float64) {
+		t.Helper()
+		o := stranger.said("SEAT_UPDATE", func(o object) bool {
+			return o["courseId"] == string(c.ID) && o["enrolled"] == enrolled && o["waitlist"] == waitlist
+		})
+		if o.only(t, "SEAT_UPDATE", "courseId", "enrolled", "capacity", "waitlist"); o["capacity"] != 1.0 {
+			t.Errorf("%v", o)
+		}
+	}
+	asha.call(t, "POST", path, nil, 200, nil)
+	seen(1, 0)
+	var e nexus.Enrollment
+	if ravi.call(t, "POST", path, nil, 200, &e); e.Status != nexus.Waitlisted || e.Position != 1 {
+		t.Errorf("%+v", e)
+	}
+	seen(1, 1)
+	if a := s.register(t).call(t, "POST", path, nil, 409, nil); !strings.Contains(string(a.body), `"code":"course_full"`) {
+		t.Errorf("%s", a.body)
+	}
+	asha.call(t, "DELETE", path+"/me", nil, 200, nil)
+	seen(1, 0)
+	if n := phone.said("notification", func(object) bool { return true }); n["kind"] != "seat.promoted" || n.in("data")["courseId"] != string(c.ID) {
+		t.Errorf("told %v", n)
+	}
+	if ravi.call(t, "GET", path+"/me", nil, 200, &e); e.Status != nexus.Enrolled {
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestASeatIsPromotedOnceWhereverTheServerDies: a student drops, and the server is killed before its transaction writes, between its writes and
 // the commit, and between the commit and the answer. Whoever is next has the seat in the end, and is told once.
 func TestASeatIsPromotedOnceWhereverTheServerDies(t *testing.T) {
@@ -307,14 +350,14 @@ func TestASeatIsPromotedOnceWhereverTheServerDies(t *testing.T) {
 	db := external(t)
 	wire := tap(t, db.URL())
 	s := start(t, "NEXUS_DATABASE_URL="+wire.url, "NEXUS_JWT_SECRET="+strings.Repeat("0123456789abcdef", 2))
-	for _, edge := range []edge{beforeWrites, beforeCommit, beforeAnswer} {
+	for _, at := range []edge{beforeWrites, beforeCommit, beforeAnswer} {
 		c := s.newCourse(t, 1, 5)
 		people := []account{s.register(t), s.register(t), s.register(t)}
 		path := "/courses/" + string(c.ID) + "/enrollments"
 		for _, p := range people {
 			p.call(t, "POST", path, nil, 200, nil)
 		}
-		struck := wire.strike(edge)
+		struck := wire.strike(at)
 		lost := make(chan error, 1)
 		go func() {
 			_, err := people[0].do(t.Context(), "DELETE", path+"/me", nil)
@@ -323,18 +366,22 @@ func TestASeatIsPromotedOnceWhereverTheServerDies(t *testing.T) {
 		select {
 		case <-struck:
 		case <-time.After(patience):
-			t.Fatalf("%s: the transaction never came there", edge)
+			t.Fatalf("%s: the transaction never came there", at)
 		}
 		s.kill(t)
 		wire.heal()
 		if err := <-lost; err == nil {
-			t.Errorf("%s: the drop was answered: the kill came too late to show anything", edge)
+			t.Errorf("%s: the drop was answered: the kill came too late to show anything", at)
+		}
+		kept := map[edge]int64{beforeAnswer: 1}[at]
+		if n := count(t, db.URL(), `select count(*) from enrollment where course_id = $1 and status = 'DROPPED'`, c.ID); n != kept {
+			t.Errorf("%s: %d drops are kept, not %d: it did not die there", at, n, kept)
 		}
 		s.restart(t)
 		var e nexus.Enrollment
 		people[0].call(t, "DELETE", path+"/me", nil, 200, &e) // as a client does that has no answer
 		if e.Status != nexus.Dropped {
-			t.Errorf("%s: %+v", edge, e)
+			t.Errorf("%s: %+v", at, e)
 		}
 		for i, want := range []string{"ENROLLED 0 1", "WAITLISTED 1 0"} {
 			p := people[i+1]
@@ -342,13 +389,13 @@ func TestASeatIsPromotedOnceWhereverTheServerDies(t *testing.T) {
 			var told nexus.List[nexus.Notice]
 			p.call(t, "GET", "/notifications", nil, 200, &told)
 			if got := fmt.Sprintf("%s %d %d", e.Status, e.Position, len(told.Items)); got != want {
-				t.Errorf("%s: person %d stands %s, want %s", edge, i+1, got, want)
+				t.Errorf("%s: person %d stands %s, want %s", at, i+1, got, want)
 			}
 			e = nexus.Enrollment{}
 			if socket := connect(t, s, "/", options{"auth": object{"token": p.token, "offset": 0}}); i == 0 {
 				n := socket.said("notification", func(object) bool { return true })
 				if n["kind"] != "seat.promoted" || n["seq"] != 1.0 {
-					t.Errorf("%s: told %v", edge, n)
+					t.Errorf("%s: told %v", at, n)
 				}
 			}
 		}
