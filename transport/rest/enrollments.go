@@ -9,17 +9,20 @@ import (
 	"nexus"
 )
 
+// bucketSeats is what asking for seats and giving them back counts against: each is a transaction of its course, and an entry in the audit log.
+const bucketSeats bucket = "seats:"
+
 func (a *API) enrollmentRoutes() {
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/courses/{id}/enrollments", Tags: tagAcademic,
 		Summary: "Take a seat in a course, or a place in its waitlist",
 		Description: "Safe to repeat: who has a seat or a place has it still. A 409 says why neither may be had: the course and its waitlist are full (course_full), it " +
 			"clashes with another course of yours, or something must be completed before.",
-	}, roles(nexus.Student, nexus.Admin), a.enrol)
+	}, roles(nexus.Student, nexus.Admin).at(bucketSeats), a.enrol)
 	handle(a, huma.Operation{
 		Method: http.MethodDelete, Path: "/courses/{id}/enrollments/me", Tags: tagAcademic,
 		Summary: "Give your seat or place back; whoever is next has it at once, and is told. Safe to repeat",
-	}, anyUser(), a.dropMine)
+	}, anyUser().at(bucketSeats), a.dropMine)
 	handle(a, huma.Operation{
 		Method: http.MethodGet, Path: "/courses/{id}/enrollments/me", Tags: tagAcademic,
 		Summary: "How you stand to a course",
@@ -27,7 +30,7 @@ func (a *API) enrollmentRoutes() {
 	handle(a, huma.Operation{
 		Method: http.MethodDelete, Path: "/courses/{id}/enrollments/{userId}", Tags: tagAcademic,
 		Summary: "Take a student's seat or place",
-	}, roles(nexus.Admin), a.dropOther)
+	}, roles(nexus.Admin).at(bucketSeats), a.dropOther)
 	handle(a, huma.Operation{
 		Method: http.MethodGet, Path: "/courses/{id}/roster", Tags: tagAcademic,
 		Summary: "Who has a seat and who waits, for the course's staff",

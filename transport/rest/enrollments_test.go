@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"nexus"
+	"nexus/transport/limit"
 	"nexus/transport/rest/resttest"
 )
 
@@ -64,5 +65,26 @@ func TestARosterIsForWhoTeachesTheCourse(t *testing.T) {
 	}
 	if r := h.Call("GET", path+"/roster", nil, h.As(nexus.Admin)...); r.Status != 200 {
 		t.Errorf("the office: %d", r.Status)
+	}
+}
+
+// TestSeatsHaveARateOfTheirOwn, for each account: a thousand students who want one course are not slowed by each other.
+func TestSeatsHaveARateOfTheirOwn(t *testing.T) {
+	h := resttest.New(t, func(c *resttest.Config) { c.Limits.Seats = limit.Rule{Rate: 0.001, Burst: 2} })
+	path, _ := courseMade(t, h)
+	student := h.As(nexus.Student)
+	for i, want := range []int{200, 200, 429} {
+		if r := h.Call("POST", path+"/enrollments", nil, student...); r.Status != want || r.Header.Get("RateLimit-Limit") != "2" {
+			t.Errorf("%d: %d %v", i, r.Status, r.Header)
+		}
+	}
+	if r := h.Call("DELETE", path+"/enrollments/me", nil, student...); r.Status != 429 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("giving it back: %d %v", r.Status, r.Header)
+	}
+	if r := h.Call("GET", path+"/enrollments/me", nil, student...); r.Status != 200 {
+		t.Errorf("something else: %d", r.Status)
+	}
+	if r := h.Call("POST", path+"/enrollments", map[string]any{"userId": nexus.NewID()}, h.As(nexus.Admin)...); r.Status != 200 {
+		t.Errorf("somebody else: %d", r.Status)
 	}
 }

@@ -83,6 +83,7 @@ type Limits struct {
 	Device   limit.Rule // per API key, which may serve all gates of a campus: 1000 a second, 5000 at once
 	SOS      limit.Rule // presses of an account, and cancels likewise: limit.SOS
 	Incident limit.Rule // what an account says and does in incidents: limit.Incident
+	Seats    limit.Rule // seats that an account asks for and gives back: two a second for long, 60 at once
 	Import   limit.Rule // files that an account hands in: one in six seconds for long, 20 at once
 }
 
@@ -97,6 +98,7 @@ func (l Limits) orDefault() Limits {
 	fill(&l.Device, 1000, 5000)
 	fill(&l.SOS, limit.SOS.Rate, limit.SOS.Burst)
 	fill(&l.Incident, limit.Incident.Rate, limit.Incident.Burst)
+	fill(&l.Seats, 2, 60)
 	fill(&l.Import, 1.0/6, 20)
 	return l
 }
@@ -109,6 +111,8 @@ func (a *API) throttle(ctx huma.Context, c nexus.Caller, own bucket) error {
 		key, rule = "key:"+string(c.Key), a.Limits.Device
 	case c.User != "" && own == bucketIncident:
 		key, rule = string(own)+string(c.User), a.Limits.Incident
+	case c.User != "" && own == bucketSeats:
+		key, rule = string(own)+string(c.User), a.Limits.Seats
 	case c.User != "" && own == bucketImport:
 		key, rule = string(own)+string(c.User), a.Limits.Import
 	case c.User != "" && own != "":
