@@ -38,7 +38,7 @@ func Short() []Scenario {
 	return patient(
 		Scenario{Name: "calm", Faults: "none", Size: small, Silence: 2 * time.Second, OneRetry: true, Act: quiet(4 * time.Second)},
 		Scenario{Name: "kill", Faults: "kill -9 of a node", Size: pressed(small), Silence: 8 * time.Second, Act: kills(1)},
-		Scenario{Name: "seats", Faults: "200 students race for 10 seats, and the node that gives them out is killed", Size: small, Silence: 8 * time.Second, Act: seats(200, 10)},
+		Scenario{Name: "seats", Faults: "200 students race for 20 seats and then give them back, and each time the node that gives them out is killed", Size: small, Silence: 8 * time.Second, Act: seats(200, 20)},
 		Scenario{Name: "term", Faults: "SIGTERM to a node, and back", Size: pressed(balanced(small)), Silence: 5 * time.Second, OneRetry: true, Act: roll(1)},
 		Scenario{Name: "stop", Faults: "SIGSTOP of a node for 6 s", Size: pressed(small), Silence: 12 * time.Second, Loose: true, Act: freeze(1, 6*time.Second)},
 		Scenario{Name: "split", Faults: "a node that does not see the others, 5 s", Size: small, Loose: true, Act: split(5 * time.Second)},
@@ -62,7 +62,7 @@ func Long(sockets int) []Scenario {
 	return []Scenario{
 		{Name: "calm", Faults: "none", Size: large, Silence: 2 * time.Second, OneRetry: true, Act: quiet(10 * time.Second)},
 		{Name: "kill", Faults: "kill -9 of each node in turn, ten times", Size: large, Silence: 8 * time.Second, Act: kills(10)},
-		{Name: "seats", Faults: "1,000 students race for 30 seats, and the node that gives them out is killed", Size: small, Silence: 8 * time.Second, Act: seats(1000, 30)},
+		{Name: "seats", Faults: "1,000 students race for 30 seats and then give them back, and each time the node that gives them out is killed", Size: small, Silence: 8 * time.Second, Act: seats(1000, 30)},
 		{Name: "stop", Faults: "SIGSTOP of a node for 10 s", Size: large, Silence: 16 * time.Second, Loose: true, Act: freeze(1, 10*time.Second)},
 		{Name: "roll", Faults: "SIGTERM to each node in turn, through the balancer", Size: rolled(sockets), Silence: 3 * time.Second, OneRetry: true, Act: roll(3), Needs: balancer},
 		{Name: "postgres", Faults: "PostgreSQL stopped at once and killed, down 30 s each", Size: large, Silence: 3 * time.Second, Act: databaseDies(30*time.Second, syscall.SIGQUIT, syscall.SIGKILL)},

@@ -16,8 +16,10 @@ import (
 	"nexus/cmd/nexus-chaos/stage"
 )
 
-// raceLimit bounds what a student waits for a seat.
-const raceLimit = time.Minute
+const (
+	raceLimit = time.Minute          // for what a student waits for a seat
+	farAway   = 2 * time.Millisecond // each way between a node and its database, so that a kill finds a transaction under way
+)
 
 // seats has students race for the seats of a course, through all nodes, and then has those who won give them back at once. Both times the node that
 // the course lives on is killed while most of them have no answer yet.
@@ -37,7 +39,7 @@ func seats(students, capacity int) func(context.Context, *Trial) error {
 		defer cancel()
 		took := make([]history.Op, students)
 		took[0] = web.Apply(racing, all[0], id) // which wakes the course, so that it is known where it lives
-		if err := t.crowd(ctx, id, students-1, students/20, func(i int) { took[i+1] = web.Apply(racing, all[i+1], id) }); err != nil {
+		if err := t.crowd(ctx, id, 0, students-1, students/20, func(i int) { took[i+1] = web.Apply(racing, all[i+1], id) }); err != nil {
 			return err
 		}
 		t.add(unanswered("students who had to ask for a seat again, for the node died", took))
@@ -62,7 +64,7 @@ func (t *Trial) moveUp(ctx context.Context, web *client.Web, id string, all []cl
 		}
 	}
 	left := make([]history.Op, len(winners))
-	if err := t.crowd(ctx, id, len(winners), 1, func(i int) { left[i] = web.Withdraw(leaving, winners[i], id) }); err != nil {
+	if err := t.crowd(ctx, id, farAway, len(winners), 1, func(i int) { left[i] = web.Withdraw(leaving, winners[i], id) }); err != nil {
 		return err
 	}
 	t.add(unanswered("students who had to give a seat back again, for the node died", left))
@@ -76,8 +78,9 @@ func (t *Trial) moveUp(ctx context.Context, web *client.Web, id string, all []cl
 	return err
 }
 
-// crowd has n do something with a course at once, kills the node that it lives on as soon as so many are done, and leaves the campus whole.
-func (t *Trial) crowd(ctx context.Context, id string, n, done int, do func(int)) error {
+// crowd has n do something with a course at once, kills the node that it lives on, whose database is slow to reach, as soon as so many are done, and
+// leaves the campus whole.
+func (t *Trial) crowd(ctx context.Context, id string, slow time.Duration, n, done int, do func(int)) error {
 	owners, err := check.Owners(ctx, t.Stage.Postgres.Pool(), course.KindName)
 	if err != nil {
 		return err
@@ -87,6 +90,8 @@ func (t *Trial) crowd(ctx context.Context, id string, n, done int, do func(int))
 		return fmt.Errorf("course %s lives on no node, but on %q", id, owners[id])
 	}
 	victim := t.Stage.Nodes[i]
+	victim.Database.Delay(slow)
+	defer victim.Database.Delay(0)
 	var all sync.WaitGroup
 	var count atomic.Int64
 	killed := make(chan error, 1)
@@ -102,6 +107,7 @@ func (t *Trial) crowd(ctx context.Context, id string, n, done int, do func(int))
 	if err := <-killed; err != nil {
 		return err
 	}
+	victim.Database.Delay(0)
 	if err := victim.Start(); err != nil {
 		return err
 	}
