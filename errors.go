@@ -20,6 +20,7 @@ const (
 	NotFound        Code = "not_found"       // no such thing, or not visible to the caller
 	Conflict        Code = "conflict"        // contradicts the present state
 	StateConflict   Code = "state_conflict"  // not possible in the present state, which State names
+	CourseFull      Code = "course_full"     // no seat is free, and no place in the waitlist
 	Stale           Code = "stale"           // the caller's version is not the present one
 	KeyReused       Code = "key_reused"      // an idempotency key came with another body
 	TooLarge        Code = "too_large"       // a body, file or batch over its bound

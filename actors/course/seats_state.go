@@ -56,7 +56,7 @@ func (r Roll) waiting(u nexus.UserID) int {
 }
 
 // Enrol gives somebody a seat, or the last place in the line; nil rows for who has either already. A free seat is not taken past those who
-// wait: there may be one only while all of them are passed over. Conflict if there is no room.
+// wait: there may be one only while all of them are passed over. CourseFull if there is no room, Conflict once the term is over.
 func (r *Roll) Enrol(u nexus.UserID) ([]Row, error) {
 	if status, _ := r.Standing(u); status != "" {
 		return nil, nil
@@ -71,7 +71,7 @@ func (r *Roll) Enrol(u nexus.UserID) ([]Row, error) {
 		r.Waiting = append(r.Waiting, Waiter{u, r.LastPlace})
 		return []Row{{User: u, Status: nexus.Waitlisted, Place: r.LastPlace}}, nil
 	default:
-		return nil, nexus.Errorf(nexus.Conflict, "the course is full, and so is its waitlist")
+		return nil, nexus.Errorf(nexus.CourseFull, "the course is full, and so is its waitlist")
 	}
 }
 

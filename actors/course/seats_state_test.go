@@ -31,7 +31,7 @@ func TestSeatsAndThenPlaces(t *testing.T) {
 	}{
 		{"a", nexus.Enrolled, 0, ""},
 		{"b", nexus.Waitlisted, 1, ""},
-		{"c", "", 0, nexus.Conflict},
+		{"c", "", 0, nexus.CourseFull},
 		{"a", nexus.Enrolled, 0, ""},
 		{"b", nexus.Waitlisted, 1, ""},
 	} {

@@ -171,8 +171,9 @@ type settling struct {
 	answers []course.Settled
 	news    []string
 
-	students  map[nexus.UserID]bool // of those who ask or wait: active students, whose rows are locked
-	obstacles map[nexus.UserID]error
+	students  map[nexus.UserID]bool       // of those who ask, or wait and may move up: active students, whose rows are locked
+	obstacles map[nexus.UserID]error      // that keep somebody from coming in
+	barred    map[nexus.UserID]bool       // who may not move up either
 	rows      map[nexus.UserID]course.Row // how those stand now who stood otherwise
 	promoted  []nexus.UserID
 	audits    []audited
@@ -185,47 +186,63 @@ type audited struct {
 	user   nexus.UserID
 }
 
-// inquire locks those who ask and those who wait, and finds out what keeps the former from a seat.
+// inquire locks those who ask, and finds out what keeps them from a seat; likewise those who wait, if a seat may become free for them. Else these
+// are left alone: thousands wait for what everybody wants, and each may be asking for another course at this moment.
 func (t *settling) inquire(ctx context.Context, requests []course.Request) error {
 	all := map[nexus.UserID]bool{}
+	free := requests == nil || len(t.roll.Free) > 0
 	for _, r := range requests {
-		if !r.Drop {
+		if r.Drop {
+			free = true
+		} else {
 			all[r.User] = true
 		}
 	}
-	asking := usersIn(all)
-	for _, w := range t.roll.Waiting {
-		all[w.User] = true
+	if free {
+		for _, w := range t.roll.Waiting {
+			all[w.User] = true
+		}
 	}
-	active, err := t.q.LockStudents(ctx, usersIn(all))
+	users := usersIn(all)
+	active, err := t.q.LockStudents(ctx, users)
 	if err != nil {
 		return err
 	}
-	t.students, t.obstacles = map[nexus.UserID]bool{}, map[nexus.UserID]error{}
+	t.students, t.obstacles, t.barred = map[nexus.UserID]bool{}, map[nexus.UserID]error{}, map[nexus.UserID]bool{}
 	for _, id := range active {
 		t.students[nexus.UserID(id)] = true
 	}
-	missing, err := t.q.PrerequisitesMissing(ctx, asking, t.course)
+	return t.obstruct(ctx, users)
+}
+
+// obstruct finds out what keeps people from a seat. Who waits is kept from it by a clash with a seat alone: of two courses that came to clash while
+// somebody waited for both, one is to be had.
+func (t *settling) obstruct(ctx context.Context, users []string) error {
+	missing, err := t.q.PrerequisitesMissing(ctx, users, t.course)
 	if err != nil {
 		return err
 	}
 	for _, m := range missing {
 		t.obstacles[nexus.UserID(m.UserID)] = onField(nexus.Conflict, "courseId", "%s must be completed before", strings.Join(m.Codes, ", "))
+		t.barred[nexus.UserID(m.UserID)] = true
 	}
-	completed, err := t.q.CompletedAmong(ctx, t.course, asking)
+	completed, err := t.q.CompletedAmong(ctx, t.course, users)
 	if err != nil {
 		return err
 	}
 	for _, id := range completed {
 		t.obstacles[nexus.UserID(id)] = onField(nexus.Conflict, "courseId", "is completed already")
 	}
-	clashes, err := t.q.EnrollmentClashes(ctx, asking, t.course)
+	clashes, err := t.q.EnrollmentClashes(ctx, users, t.course)
 	if err != nil {
 		return err
 	}
 	for _, c := range clashes {
 		t.obstacles[nexus.UserID(c.UserID)] = onField(nexus.Conflict, "courseId", "clashes with %s on %s from %s to %s",
 			c.Code, time.Weekday(c.Weekday%7), c.Starts, c.Ends)
+		if c.Status == string(nexus.Enrolled) {
+			t.barred[nexus.UserID(c.UserID)] = true
+		}
 	}
 	return nil
 }
@@ -307,9 +324,10 @@ func (t *settling) put(row course.Row) {
 	t.rows[row.User] = row
 }
 
-// promote gives free seats to those who wait.
+// promote gives free seats to those who wait. Whose account is suspended, who lacks what must have been completed by now, or who has a seat at the
+// same time elsewhere by now, is passed over, and keeps the place.
 func (t *settling) promote() {
-	for _, row := range t.roll.Promote(func(u nexus.UserID) bool { return t.students[u] }) {
+	for _, row := range t.roll.Promote(func(u nexus.UserID) bool { return t.students[u] && !t.barred[u] }) {
 		t.put(row)
 		t.promoted = append(t.promoted, row.User)
 		t.audits = append(t.audits, audited{nexus.Caller{}, "enrollment.promote", row.User})

@@ -79,7 +79,7 @@ func TestWhoIsNextHasTheSeatAndIsToldOnce(t *testing.T) {
 			t.Errorf("%d: %+v %v, want %s", i, e, got[i].Err, want)
 		}
 	}
-	code(t, got[4].Err, nexus.Conflict)
+	code(t, got[4].Err, nexus.CourseFull)
 	got = l.settle(drop(u[0]), drop(u[0]), enrol(u[0]))
 	if got[0].Err != nil || got[0].Enrollment.Status != nexus.Dropped {
 		t.Errorf("%+v", got[0])
@@ -127,6 +127,69 @@ func TestWhoIsSuspendedIsPassedOverAndKeepsThePlace(t *testing.T) {
 	l.settle(drop(u[2]))
 	if status, _ := l.roll.Standing(u[1]); status != nexus.Enrolled {
 		t.Errorf("back again: %+v", l.roll)
+	}
+}
+
+// TestWhoMayNotMoveUpIsPassedOverAndKeepsThePlace, until what stands in the way is gone: a clash with a seat elsewhere, or something that must have
+// been completed by now. That one waits for both of two courses which clash by now is no reason.
+func TestWhoMayNotMoveUpIsPassedOverAndKeepsThePlace(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	u := pgfix.Users(t, db, "s", nexus.Student, 6)
+	a, b := newLecture(t, db, "CS1", 1, 5), newLecture(t, db, "CS2", 1, 5)
+	run := func(sql string, args ...any) {
+		t.Helper()
+		_, err := db.Pool().Exec(t.Context(), sql, args...)
+		ok(t, err)
+	}
+	promoted := func(l *lecture, gone, next nexus.UserID) {
+		t.Helper()
+		ok(t, l.settle(drop(gone))[0].Err)
+		if status, _ := l.roll.Standing(next); status != nexus.Enrolled {
+			t.Errorf("%s has no seat: %+v", next, l.roll)
+		}
+	}
+	a.settle(enrol(u[0]), enrol(u[1]), enrol(u[2]), enrol(u[3]))
+	b.settle(enrol(u[4]), enrol(u[1]), enrol(u[2]))
+	for _, l := range []*lecture{a, b} {
+		run(`insert into course_meeting (id, course_id, weekday, starts, ends) values ($1, $2, 1, '09:00', '10:00')`, nexus.NewID(), string(l.id))
+	}
+	promoted(b, u[4], u[1]) // who waits for the other, too
+	promoted(a, u[0], u[2]) // not u[1], who has a seat in the other
+	if _, position := a.roll.Standing(u[1]); position != 1 {
+		t.Errorf("%s waits at %d", u[1], position)
+	}
+	run(`insert into course_prerequisite values ($1, 'CS0')`, string(a.id))
+	ok(t, a.settle(drop(u[2]))[0].Err)
+	if len(a.roll.Free) != 1 || len(a.roll.Waiting) != 2 {
+		t.Errorf("%+v", a.roll)
+	}
+	run(`delete from course_prerequisite`)
+	run(`delete from course_meeting where course_id = $1`, string(b.id))
+	if e := a.settle(enrol(u[5]))[0].Enrollment; e.Position != 2 { // they come before who asks now
+		t.Errorf("%+v", e)
+	}
+	if status, _ := a.roll.Standing(u[1]); status != nexus.Enrolled {
+		t.Errorf("%+v", a.roll)
+	}
+}
+
+// TestAFullCourseHoldsUpNobodyWhoWaits: as long as no seat is free, what goes on for those who wait, in other courses, is nothing to it.
+func TestAFullCourseHoldsUpNobodyWhoWaits(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 1, 5)
+	u := pgfix.Users(t, db, "s", nexus.Student, 3)
+	l.settle(enrol(u[0]), enrol(u[1]))
+	elsewhere, err := db.Pool().Begin(t.Context())
+	ok(t, err)
+	defer func() { ok(t, elsewhere.Rollback(t.Context())) }()
+	_, err = elsewhere.Exec(t.Context(), `select from app_user where id = $1 for no key update`, string(u[1]))
+	ok(t, err)
+	if e := l.settle(enrol(u[2]))[0].Enrollment; e.Position != 2 {
+		t.Errorf("%+v", e)
 	}
 }
 
@@ -292,7 +355,7 @@ func TestARequestIsSettledOnceForItsKey(t *testing.T) {
 		}
 	}
 	code(t, got[3].Err, nexus.KeyReused)
-	code(t, l.settle(keyed(enrol(u[2]), "k", "1"))[0].Err, nexus.Conflict)
+	code(t, l.settle(keyed(enrol(u[2]), "k", "1"))[0].Err, nexus.CourseFull)
 	l.settle(drop(u[0]))
 	if got := l.settle(keyed(enrol(u[2]), "k", "1"), keyed(enrol(u[1]), "k", "1")); got[0].Enrollment.Status != nexus.Waitlisted || got[1].Enrollment.Status != nexus.Waitlisted {
 		t.Errorf("%+v", got) // the second was promoted meanwhile, and is answered as before all the same

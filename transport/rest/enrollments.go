@@ -13,8 +13,8 @@ func (a *API) enrollmentRoutes() {
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: "/courses/{id}/enrollments", Tags: tagAcademic,
 		Summary: "Take a seat in a course, or a place in its waitlist",
-		Description: "Safe to repeat: who has a seat or a place has it still. A 409 says why neither may be had: the course and its waitlist are full, it clashes with " +
-			"another course of yours, or something must be completed before.",
+		Description: "Safe to repeat: who has a seat or a place has it still. A 409 says why neither may be had: the course and its waitlist are full (course_full), it " +
+			"clashes with another course of yours, or something must be completed before.",
 	}, roles(nexus.Student, nexus.Admin), a.enrol)
 	handle(a, huma.Operation{
 		Method: http.MethodDelete, Path: "/courses/{id}/enrollments/me", Tags: tagAcademic,

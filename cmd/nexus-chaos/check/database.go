@@ -146,15 +146,15 @@ func Mark(ctx context.Context, db *pgxpool.Pool) (mark int64, err error) {
 	return mark, err
 }
 
-// Owners says which node claimed each hall last.
-func Owners(ctx context.Context, db *pgxpool.Pool) (map[string]string, error) {
-	rows, err := db.Query(ctx, `select distinct on (identity) identity, node from chaos.claim where kind = 'mess' order by identity, n desc`)
+// Owners says which node claimed each grain of a kind last.
+func Owners(ctx context.Context, db *pgxpool.Pool, kind string) (map[string]string, error) {
+	rows, err := db.Query(ctx, `select distinct on (identity) identity, node from chaos.claim where kind = $1 order by identity, n desc`, kind)
 	if err != nil {
 		return nil, err
 	}
 	owners := make(map[string]string)
-	var hall, node string
-	_, err = pgx.ForEachRow(rows, []any{&hall, &node}, func() error { owners[hall] = node; return nil })
+	var id, node string
+	_, err = pgx.ForEachRow(rows, []any{&id, &node}, func() error { owners[id] = node; return nil })
 	return owners, err
 }
 

@@ -23,7 +23,7 @@ type Result struct {
 const (
 	StaleWrites = "writes by an activation that had been replaced"
 	WrongCounts = "halls whose count is wrong at the end"
-	WrongSeats  = "seats that are free while people wait, and people who were told twice of theirs"
+	WrongSeats  = "seats that are free while people wait, and people who were told of theirs otherwise than once"
 )
 
 // detailed bounds the cases that a result shows.

@@ -66,10 +66,12 @@ func (w *Web) Apply(ctx context.Context, a Applicant, course string) history.Op 
 	return op
 }
 
-// Withdraw gives a seat or a place back at one node.
-func (w *Web) Withdraw(ctx context.Context, to Target, a Applicant, course string) error {
-	var e nexus.Enrollment
-	return w.must(ctx, to, request{method: "DELETE", path: "/courses/" + course + "/enrollments/me", header: a.header.Clone()}, &e)
+// Withdraw gives a seat or a place back, and says so until it is answered, on whichever node.
+func (w *Web) Withdraw(ctx context.Context, a Applicant, course string) history.Op {
+	op := history.Op{Kind: history.Leave, Client: a.ID, Key: course, Scattered: true}
+	w.insist(ctx, &op, request{method: "DELETE", path: "/courses/" + course + "/enrollments/me", header: a.header, limit: 10 * time.Second})
+	w.Log.Add(op)
+	return op
 }
 
 // Course makes a course in a term of its own.

@@ -33,6 +33,7 @@ const (
 	Cancel  = "cancel" // of the incident Key by Client, who was told that its state is Event
 	Act     = "act"    // the officer Client says Event of the incident Key, as its event Value
 	Enrol   = "enrol"  // Client asks for a seat in the course Key, and stands as Event says, in the line at Value
+	Leave   = "leave"  // Client gives a seat or a place in the course Key back
 	See     = "see"    // the incident Key was in state Event after its event Value
 )
 

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"nexus/actors/mess"
 	"nexus/cmd/nexus-chaos/check"
 	"nexus/cmd/nexus-chaos/client"
 	"nexus/cmd/nexus-chaos/stage"
@@ -73,7 +74,7 @@ func kills(times int) func(context.Context, *Trial) error {
 				return err
 			}
 			victim := t.Stage.Nodes[i%3]
-			owners, err := check.Owners(ctx, t.Stage.Postgres.Pool())
+			owners, err := check.Owners(ctx, t.Stage.Postgres.Pool(), mess.KindName)
 			if err != nil {
 				return err
 			}

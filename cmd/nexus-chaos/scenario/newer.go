@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"nexus/actors/mess"
 	"nexus/cmd/nexus-chaos/check"
 	"nexus/cmd/nexus-chaos/stage"
 )
@@ -112,7 +113,7 @@ func (t *Trial) hear(ctx context.Context, n *stage.Node, old []*stage.Node, d ti
 
 // reach checks that the grains of either version answer by way of the other.
 func (t *Trial) reach(ctx context.Context, n *stage.Node, old []*stage.Node, when string) error {
-	owners, err := check.Owners(ctx, t.Stage.Postgres.Pool())
+	owners, err := check.Owners(ctx, t.Stage.Postgres.Pool(), mess.KindName)
 	if err != nil {
 		return err
 	}

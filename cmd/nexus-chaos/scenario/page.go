@@ -32,7 +32,7 @@ func (r Report) write(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\n%s  %s: %s (%v)\n", verdict, r.Name, r.Faults, r.Took)
 	if r.Inverse {
-		fmt.Fprintln(w, "      must fail: stale writes and wrong counts have to be noticed")
+		fmt.Fprintln(w, "      must fail: stale writes, wrong counts and wrong seats have to be noticed")
 	}
 	if r.Error != "" {
 		fmt.Fprintln(w, "      the trial went wrong: "+r.Error)

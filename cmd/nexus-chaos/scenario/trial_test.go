@@ -9,7 +9,7 @@ import (
 
 func TestReportIsGood(t *testing.T) {
 	met, missed := check.Result{What: "a", OK: true}, check.Result{What: "b"}
-	stale, wrong := check.Result{What: check.StaleWrites}, check.Result{What: check.WrongCounts}
+	stale, counts, seats := check.Result{What: check.StaleWrites}, check.Result{What: check.WrongCounts}, check.Result{What: check.WrongSeats}
 	for _, c := range []struct {
 		name   string
 		report Report
@@ -21,9 +21,10 @@ func TestReportIsGood(t *testing.T) {
 		{"not run", Report{Skipped: "no balancer"}, true},
 		{"inverse: nothing noticed", Report{Inverse: true, Results: []check.Result{met}}, false},
 		{"inverse: something else noticed", Report{Inverse: true, Results: []check.Result{missed}}, false},
-		{"inverse: half of it noticed", Report{Inverse: true, Results: []check.Result{stale}}, false},
-		{"inverse: noticed", Report{Inverse: true, Results: []check.Result{met, stale, wrong}}, true},
-		{"inverse: went wrong", Report{Inverse: true, Error: "no network", Results: []check.Result{stale, wrong}}, false},
+		{"inverse: no wrong seats noticed", Report{Inverse: true, Results: []check.Result{stale, counts}}, false},
+		{"inverse: no wrong counts noticed", Report{Inverse: true, Results: []check.Result{stale, seats}}, false},
+		{"inverse: noticed", Report{Inverse: true, Results: []check.Result{met, stale, counts, seats}}, true},
+		{"inverse: went wrong", Report{Inverse: true, Error: "no network", Results: []check.Result{stale, counts, seats}}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.report.OK() != c.ok {

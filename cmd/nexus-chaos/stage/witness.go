@@ -56,6 +56,17 @@ begin
 end $$;
 create trigger chaos_recorded after insert on crowd_event referencing new table as new_events
 	for each statement execute function chaos.recorded();
+
+create function chaos.seated() returns trigger language plpgsql as $$
+begin
+	insert into chaos.wrote (kind, identity, what, events, node, owner, owner_run, epoch)
+	select 'course', e.course_id, 'seats', e.rows, session_user, o.node, o.run, o.epoch
+	from (select course_id::text, count(*) as rows from new_rows group by course_id) e
+	cross join lateral chaos.owner('course', e.course_id) o;
+	return null;
+end $$;
+create trigger chaos_seated after insert on enrollment referencing new table as new_rows for each statement execute function chaos.seated();
+create trigger chaos_moved after update on enrollment referencing new table as new_rows for each statement execute function chaos.seated();
 `
 
 // unfence has claims change nothing from now on, and drops the unique numbers of a hall's events, which would stop most

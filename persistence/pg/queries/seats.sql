@@ -17,8 +17,9 @@ where u.id = any(@users::uuid[]) and u.status = 'active' and exists (select from
 order by u.id for no key update of u;
 
 -- name: EnrollmentClashes :many
--- Of each of the users one meeting of another course of theirs, also of one they wait for, that is held when this course meets.
-select distinct on (e.user_id) e.user_id, o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends
+-- Of each of the users one meeting of another course of theirs, also of one they wait for, that is held when this course meets: rather of one
+-- in which they have a seat.
+select distinct on (e.user_id) e.user_id, e.status, o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends
 from course mine
 join term t on t.id = mine.term_id
 join course_meeting a on a.course_id = mine.id
@@ -28,7 +29,7 @@ join term u on u.id = o.term_id
 join course_meeting b on b.course_id = o.id and b.weekday = a.weekday and b.starts < a.ends and a.starts < b.ends
 where mine.id = @course_id
   and coalesce(a.from_day, t.starts_on) <= coalesce(b.until_day, u.ends_on) and coalesce(b.from_day, u.starts_on) <= coalesce(a.until_day, t.ends_on)
-order by e.user_id, o.code, b.weekday, b.starts;
+order by e.user_id, e.status, o.code, b.weekday, b.starts;
 
 -- name: PrerequisitesMissing :many
 select w.user_id::uuid as user_id, array_agg(p.code order by p.code)::text[] as codes

@@ -116,7 +116,7 @@ func (q *Queries) CourseSize(ctx context.Context, id string) (CourseSizeRow, err
 }
 
 const enrollmentClashes = `-- name: EnrollmentClashes :many
-select distinct on (e.user_id) e.user_id, o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends
+select distinct on (e.user_id) e.user_id, e.status, o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends
 from course mine
 join term t on t.id = mine.term_id
 join course_meeting a on a.course_id = mine.id
@@ -126,18 +126,20 @@ join term u on u.id = o.term_id
 join course_meeting b on b.course_id = o.id and b.weekday = a.weekday and b.starts < a.ends and a.starts < b.ends
 where mine.id = $2
   and coalesce(a.from_day, t.starts_on) <= coalesce(b.until_day, u.ends_on) and coalesce(b.from_day, u.starts_on) <= coalesce(a.until_day, t.ends_on)
-order by e.user_id, o.code, b.weekday, b.starts
+order by e.user_id, e.status, o.code, b.weekday, b.starts
 `
 
 type EnrollmentClashesRow struct {
 	UserID  string
+	Status  string
 	Code    string
 	Weekday int16
 	Starts  string
 	Ends    string
 }
 
-// Of each of the users one meeting of another course of theirs, also of one they wait for, that is held when this course meets.
+// Of each of the users one meeting of another course of theirs, also of one they wait for, that is held when this course meets: rather of one
+// in which they have a seat.
 func (q *Queries) EnrollmentClashes(ctx context.Context, users []string, courseID string) ([]EnrollmentClashesRow, error) {
 	rows, err := q.db.Query(ctx, enrollmentClashes, users, courseID)
 	if err != nil {
@@ -149,6 +151,7 @@ func (q *Queries) EnrollmentClashes(ctx context.Context, users []string, courseI
 		var i EnrollmentClashesRow
 		if err := rows.Scan(
 			&i.UserID,
+			&i.Status,
 			&i.Code,
 			&i.Weekday,
 			&i.Starts,

@@ -100,7 +100,7 @@ func Status(c nexus.Code) int {
 		return http.StatusForbidden
 	case nexus.NotFound:
 		return http.StatusNotFound
-	case nexus.Conflict, nexus.StateConflict:
+	case nexus.Conflict, nexus.StateConflict, nexus.CourseFull:
 		return http.StatusConflict
 	case nexus.Stale:
 		return http.StatusPreconditionFailed
