@@ -99,12 +99,11 @@ func checkDirectory(f io.ReaderAt, size int64) error {
 func (b *opened) countRows() error {
 	var total int64
 	for name := range bundleFiles {
-		if name == manifestCSV {
-			continue
-		}
 		err := b.with(name, func(r io.Reader) error {
 			n, err := count(r)
-			total += n
+			if name != manifestCSV { // which is read as well, to find out whether it can be
+				total += n
+			}
 			return err
 		})
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"nexus/transport/engineio"
@@ -39,6 +40,7 @@ func TestFragmentsWithoutAnEnd(t *testing.T) {
 		for u.heard() == "[] []" {
 			c.Write(fragments)
 			time.Sleep(time.Second)
+			synctest.Wait()
 		}
 		c.ExpectClose(engineio.UnfinishedMessage)
 		if took := time.Since(start); took != 20*time.Second {
