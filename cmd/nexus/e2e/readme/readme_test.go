@@ -120,8 +120,10 @@ func TestTryIt(t *testing.T) {
 	url := serve(ctx, t, dir)
 	here := func(s string) string { return strings.ReplaceAll(s, address, url) }
 
-	said := run(ctx, t, dir, here(block(t, "sh", "/checkins")), "")
-	for _, want := range []string{`"occupancy":0`, `"accepted":1,"duplicates":0`, `"occupancy":30`, `"accepted":0,"duplicates":1`} {
+	said := run(ctx, t, dir, here(block(t, "sh", "/checkins")+block(t, "sh", "FACULTY=")+block(t, "sh", "imports/users")), "")
+	for _, want := range []string{
+		`"occupancy":0`, `"accepted":1,"duplicates":0`, `"occupancy":30`, `"accepted":0,"duplicates":1`, `"status":"PRESENT"`, `"subjectCode":"CS201"`, `"kind":"users"`,
+	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("the curl commands print no %s:\n%s", want, said)
 		}
