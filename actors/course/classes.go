@@ -15,35 +15,44 @@ import (
 const (
 	// beat is how often an open class looks at its clock: tells its staff how many are there, if that changed, and its code, if that did.
 	beat = time.Second
-	// maxMarks bounds the tries that wait for the database; a class has no more students than that.
-	maxMarks = 10_000
+	// maxTries bounds the tries that wait for the database: more than a class has students. maxJobs is what staff may ask for beyond that, so that
+	// no crowd of students keeps a class from being closed.
+	maxTries = 10_000
+	maxJobs  = 100
 	// marksAtOnce is how many are kept in one transaction.
 	marksAtOnce = 500
 )
 
 // classes is the part of the grain that holds the open class. Tries to be marked are judged by the clock of the moment they come, and kept together;
-// callers are answered after the commit.
+// what staff wants is done in its turn: who came before a close is kept, and no stream of students holds one up. Callers are answered after the commit.
 type classes struct {
 	store ClassStore
 	roll  func() Roll // who has a seat
 
-	open    *OpenClass
-	guesses map[nexus.UserID]int // wrong codes in the present window
-	window  int64
-	shown   int // how many were there when the staff was told last; below 0: never
+	open  *OpenClass
+	tries map[nexus.UserID]tried // in window
+	// window is the one whose tries are counted, coded the one whose code the staff was told last, and shown how many were there then; below 0: never.
+	window, coded int64
+	shown         int
 
-	marks     []try
-	jobs      []func(*grain.Context) // what staff wants, one after another
+	waiting   []errand
 	writing   bool
 	uncertain bool // a write failed and may have been committed all the same
+	closing   bool // the end of the open class is on its way
 	beating   bool
 	told      int64
 }
 
-// try is a student's try to be marked, on its way to the store. Nobody waits for one with a wrong code: it is only put on record.
-type try struct {
+// tried counts one student's tries in a window.
+type tried struct{ wrong, good int }
+
+// errand is what waits for the store: a student's try to be marked in a class, or a job for the staff. Nobody waits for a try with a wrong code: it is
+// only put on record.
+type errand struct {
 	asker grain.Asker
+	class nexus.ClassID
 	mark  Mark
+	job   func(*grain.Context)
 }
 
 type beatNow struct{}
@@ -59,15 +68,15 @@ func (x *classes) load(ctx context.Context, c *grain.Context) (err error) {
 func (x *classes) busy() bool { return x.open != nil }
 
 func (x *classes) stop() {
-	for _, t := range x.marks {
-		t.asker.Bounce()
+	for _, e := range x.waiting {
+		e.asker.Bounce()
 	}
-	x.marks, x.jobs = nil, nil // whoever asked for a job asks again
+	x.waiting = nil
 }
 
 // opened sees to it that the clock of an open class goes on.
 func (x *classes) opened(c *grain.Context) {
-	x.shown, x.guesses, x.window = -1, nil, 0
+	x.shown, x.coded, x.tries, x.closing = -1, 0, nil, false
 	if x.open != nil && !x.beating {
 		x.beating = true
 		c.After(0, beatNow{})
@@ -81,8 +90,8 @@ func (x *classes) beat(c *grain.Context) {
 		return
 	}
 	now := time.Now()
-	if w := window(now); w != x.window {
-		x.window, x.guesses = w, nil
+	if w := window(now); w != x.coded {
+		x.coded = w
 		c.Publish(x.codeEvent(c, w))
 	}
 	if n := x.present(); n != x.shown {
@@ -93,7 +102,8 @@ func (x *classes) beat(c *grain.Context) {
 	if x.uncertain {
 		x.write(c)
 	}
-	if !now.Before(x.open.Class.EndsAt) && len(x.jobs) == 0 {
+	if !now.Before(x.open.Class.EndsAt) && !x.closing {
+		x.closing = true
 		x.do(c, grain.Asker{}, Act{What: ActClose, Class: x.open.Class})
 	}
 	x.beating = true
@@ -143,40 +153,60 @@ func (x *classes) mark(c *grain.Context, m *MarkMe) {
 		return
 	}
 	now, user := time.Now().UTC().Truncate(time.Millisecond), nexus.UserID(m.GetUser())
+	if !now.Before(open.Class.EndsAt) {
+		c.Fail(nexus.Errorf(nexus.StateConflict, "this class is over"))
+		return
+	}
 	if status, _ := x.roll().Standing(user); status != nexus.Enrolled {
 		c.Fail(nexus.Errorf(nexus.Forbidden, "you are not enrolled in this course"))
 		return
 	}
-	if len(x.marks) >= maxMarks {
-		e := nexus.Errorf(nexus.Unavailable, "too many marks wait, try again")
-		e.RetryAfter = beat
-		c.Fail(e)
+	if len(x.waiting) >= maxTries {
+		c.Fail(crowded())
 		return
 	}
-	if w := window(now); w != x.window { // the beat is a moment late
-		x.window, x.guesses = w, nil
-	}
-	if x.guesses[user] >= maxGuesses {
-		e := nexus.Errorf(nexus.RateLimited, "too many wrong codes, wait for the next one")
-		e.RetryAfter = windowEnds(x.window).Sub(now)
-		c.Fail(e)
-		return
-	}
-	try := try{mark: Mark{User: user, Status: statusAt(open.Class, now), Outcome: OutcomeMarked, Device: m.GetDevice(), At: now}}
 	good, late := taken(open.Secret, open.Class.ID, m.GetCode(), now)
-	if !good {
-		if x.guesses == nil {
-			x.guesses = map[nexus.UserID]int{}
-		}
-		x.guesses[user]++
-		try.mark.Outcome = OutcomeWrongCode
-		c.Fail(onCode("is wrong or too old: codes are good for half a minute at most"))
-	} else {
-		try.asker = c.Asker()
-		try.mark.Flags = flagsOf(open, m, user, late)
+	if err := x.count(user, good, now); err != nil {
+		c.Fail(err)
+		return
 	}
-	x.marks = append(x.marks, try)
+	e := errand{class: open.Class.ID, mark: Mark{User: user, Status: statusAt(open.Class, now), Outcome: OutcomeMarked, Device: m.GetDevice(), At: now}}
+	if good {
+		e.asker = c.Asker()
+		e.mark.Flags = flagsOf(open, m, user, late)
+	} else {
+		e.mark.Outcome = OutcomeWrongCode
+		c.Fail(onCode("is wrong or too old: codes are good for half a minute at most"))
+	}
+	x.waiting = append(x.waiting, e)
 	x.write(c)
+}
+
+// count counts a try, each of which is a row on record, and refuses what is too much in one window.
+func (x *classes) count(user nexus.UserID, good bool, now time.Time) error {
+	if w := window(now); w != x.window || x.tries == nil {
+		x.window, x.tries = w, map[nexus.UserID]tried{}
+	}
+	n := x.tries[user]
+	if n.wrong >= maxGuesses || good && n.good >= maxRepeats {
+		e := nexus.Errorf(nexus.RateLimited, "too many tries, wait for the next code")
+		e.RetryAfter = windowEnds(x.window).Sub(now)
+		return e
+	}
+	if good {
+		n.good++
+	} else {
+		n.wrong++
+	}
+	x.tries[user] = n
+	return nil
+}
+
+// crowded refuses what more waits than may.
+func crowded() error {
+	e := nexus.Errorf(nexus.Unavailable, "too many wait for this class at this moment, try again")
+	e.RetryAfter = beat
+	return e
 }
 
 // onCode is an error of a code.
@@ -196,13 +226,7 @@ func flagsOf(open *OpenClass, m *MarkMe, user nexus.UserID, late bool) []string 
 	}
 	add(FlagCodeLate, late)
 	add(FlagNoDevice, len(m.GetDevice()) == 0)
-	if key := string(m.GetDevice()); key != "" {
-		first, used := open.Devices[key]
-		add(FlagDeviceShared, used && first != user)
-		if !used {
-			open.Devices[key] = user
-		}
-	}
+	add(FlagDeviceShared, open.first(m.GetDevice(), user) != user)
 	if open.Class.Fenced && open.Place != nil && open.FenceM > 0 {
 		add(FlagNoPosition, !m.GetPlaced())
 		add(FlagOutside, m.GetPlaced() && distance(*open.Place, nexus.Position{Lat: m.GetLat(), Lng: m.GetLng()}) > float64(open.FenceM))
@@ -213,7 +237,7 @@ func flagsOf(open *OpenClass, m *MarkMe, user nexus.UserID, late bool) []string 
 func (x *classes) correct(c *grain.Context, m *CorrectMark) {
 	asker, by := c.Asker(), callerFrom(m.GetBy())
 	user, status := nexus.UserID(m.GetUser()), nexus.AttendanceStatus(m.GetStatus())
-	x.job(c, func(c *grain.Context) {
+	x.job(c, asker, func(c *grain.Context) {
 		var mark nexus.AttendanceMark
 		var news []string
 		x.work(c, func(ctx context.Context) (err error) {
@@ -245,7 +269,7 @@ func (x *classes) act(c *grain.Context, m *DoClass) {
 }
 
 func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) {
-	x.job(c, func(c *grain.Context) {
+	x.job(c, asker, func(c *grain.Context) {
 		var class nexus.Class
 		var changed bool
 		var news []string
@@ -258,6 +282,7 @@ func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) {
 			return err
 		}, func(err error) {
 			if err != nil {
+				x.closing = false // the next beat asks again
 				asker.Fail(err)
 				return
 			}
@@ -271,33 +296,55 @@ func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) {
 	})
 }
 
-// took takes what is open now.
+// took takes what is open now, as the store has it. Whom the devices mark whose tries still wait is known here alone.
 func (x *classes) took(c *grain.Context, open *OpenClass) {
 	same := x.open != nil && open != nil && x.open.Class.ID == open.Class.ID && x.open.Class.Version == open.Class.Version
-	if x.open = open; !same {
+	x.open = open
+	for _, e := range x.waiting {
+		if open != nil && e.class == open.Class.ID && e.mark.Outcome == OutcomeMarked {
+			open.first(e.mark.Device, e.mark.User)
+		}
+	}
+	if !same {
 		x.opened(c)
 	}
 }
 
 // job has something done once what was asked for before is done.
-func (x *classes) job(c *grain.Context, do func(*grain.Context)) {
-	x.jobs = append(x.jobs, do)
+func (x *classes) job(c *grain.Context, asker grain.Asker, do func(*grain.Context)) {
+	if len(x.waiting) >= maxTries+maxJobs {
+		asker.Fail(crowded())
+		return
+	}
+	x.waiting = append(x.waiting, errand{asker: asker, job: do})
 	x.write(c)
 }
 
-// write does one thing after another: makes sure of what an earlier failure left open, keeps the marks, does what staff wants.
+// write does one thing after another: makes sure of what an earlier failure left open, keeps the tries up to the next job, does the job.
 func (x *classes) write(c *grain.Context) {
 	switch {
 	case x.writing:
 	case x.uncertain:
 		x.catchUp(c)
-	case len(x.marks) > 0:
-		x.keep(c)
-	case len(x.jobs) > 0:
-		do := x.jobs[0]
-		x.jobs = x.jobs[1:]
+	case len(x.waiting) == 0:
+	case x.waiting[0].job != nil:
+		do := x.waiting[0].job
+		x.waiting = x.waiting[1:]
 		do(c)
+	default:
+		x.keep(c, x.take())
 	}
+}
+
+// take returns the tries at the head of the line.
+func (x *classes) take() []errand {
+	n := 0
+	for n < len(x.waiting) && n < marksAtOnce && x.waiting[n].job == nil {
+		n++
+	}
+	batch := x.waiting[:n:n]
+	x.waiting = x.waiting[n:]
+	return batch
 }
 
 // work runs a job of the store, and then done, unless the activation is not the present one any more.
@@ -320,15 +367,16 @@ func (x *classes) work(c *grain.Context, job func(context.Context) error, done f
 	})
 }
 
-// keep has tries kept together.
-func (x *classes) keep(c *grain.Context) {
-	n := min(len(x.marks), marksAtOnce)
-	batch := x.marks[:n:n]
-	x.marks = x.marks[n:]
-	if x.open == nil {
-		for _, t := range batch {
-			t.asker.Fail(nexus.Errorf(nexus.StateConflict, "this class is not open"))
+// keep has tries kept together, but for those of a class that was closed since.
+func (x *classes) keep(c *grain.Context, batch []errand) {
+	batch = slices.DeleteFunc(batch, func(e errand) bool {
+		gone := x.open == nil || e.class != x.open.Class.ID
+		if gone {
+			e.asker.Fail(nexus.Errorf(nexus.StateConflict, "this class is not open"))
 		}
+		return gone
+	})
+	if len(batch) == 0 {
 		x.write(c)
 		return
 	}
@@ -373,10 +421,10 @@ func (x *classes) catchUp(c *grain.Context) {
 			c.Abandon(err)
 		case err != nil:
 			c.Log.Warn("store is away", "err", err)
-			for _, t := range x.marks { // the next beat, or who comes next, tries again
-				t.asker.Fail(err)
+			for _, e := range x.waiting { // the next beat, or who comes next, tries again
+				e.asker.Fail(err)
 			}
-			x.marks = slices.DeleteFunc(x.marks, func(try) bool { return true })
+			x.waiting, x.closing = nil, false
 		default:
 			x.uncertain = false
 			x.took(c, open)

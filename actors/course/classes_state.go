@@ -38,6 +38,8 @@ const (
 	// afternoon leave one in a thousand to who does nothing else, and every guess is on record.
 	codeDigits = 6
 	maxGuesses = 3
+	// maxRepeats is how often in a window one may hand in a good code: a phone that heard no answer does so again.
+	maxRepeats = 5
 	// openEarly is how long before its start a class may be opened.
 	openEarly = time.Hour
 )

@@ -18,6 +18,17 @@ type OpenClass struct {
 	Devices map[string]nexus.UserID
 }
 
+// first returns whom a device marked first: the user, if it is new or not known.
+func (o *OpenClass) first(device []byte, user nexus.UserID) nexus.UserID {
+	if len(device) == 0 {
+		return user
+	}
+	if _, used := o.Devices[string(device)]; !used {
+		o.Devices[string(device)] = user
+	}
+	return o.Devices[string(device)]
+}
+
 // Mark is a student's try to be marked.
 type Mark struct {
 	User    nexus.UserID

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,14 +30,15 @@ type fakeClasses struct {
 	doubt   error // what the next write returns although it is committed
 	devices map[string]nexus.UserID
 	place   *nexus.Position
+	slow    time.Duration // what a round trip takes
 }
 
 func newFakeClasses(fences *graintest.Store) *fakeClasses {
-	return &fakeClasses{fences: fences, marks: map[nexus.UserID]nexus.AttendanceMark{}, devices: map[string]nexus.UserID{}, secret: make([]byte, 32)}
+	return &fakeClasses{fences: fences, marks: map[nexus.UserID]nexus.AttendanceMark{}, devices: map[string]nexus.UserID{}, secret: make([]byte, 32), slow: time.Millisecond}
 }
 
 func (f *fakeClasses) begin(fence nexus.Fence) error {
-	time.Sleep(time.Millisecond) // a round trip
+	time.Sleep(f.slow)
 	f.mu.Lock()
 	if f.err != nil {
 		return f.err
@@ -417,6 +419,159 @@ func TestAFencedClassSendsItsCallersOn(t *testing.T) {
 		if s, err := l.Code(l.Context(), courseID, classID); err != nil || s.Present != 3 || s.Total != 4 {
 			t.Errorf("%+v %v", s, err)
 		}
+	})
+}
+
+// TestEveryCodeIsShown, also when a student's try is what a new window begins with.
+func TestEveryCodeIsShown(t *testing.T) {
+	teach(t, 1, func(l *lesson) {
+		l.open()
+		l.events("")
+		first := window(time.Now()) + 1
+		for w := first; w < first+20; w++ {
+			time.Sleep(time.Until(windowEnds(w - 1))) // the beat comes later in the second
+			if _, err := l.mark("s0", l.code(), "d0", nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(beat)
+			if got := l.events(Code); len(got) != 1 || !strings.Contains(got[0], l.code()) {
+				t.Errorf("window %d: %v", w, got)
+			}
+		}
+	})
+}
+
+// TestACrowdHoldsUpNoClose: who came before it is kept, who comes after it is refused.
+func TestACrowdHoldsUpNoClose(t *testing.T) {
+	teach(t, 400, func(l *lesson) {
+		l.open()
+		l.store.with(func() { l.store.slow = 100 * time.Millisecond })
+		code := l.code()
+		var all sync.WaitGroup
+		var kept, refused atomic.Int64
+		for i := range 400 { // for four seconds there is always somebody who waits
+			all.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				switch _, err := l.mark(fmt.Sprint("s", i), code, "", nil); nexus.CodeOf(err) {
+				case "":
+					kept.Add(1)
+				case nexus.StateConflict:
+					refused.Add(1)
+				default:
+					t.Errorf("s%d: %v", i, err)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		asked := time.Now()
+		if c, err := l.act(ActClose); err != nil || c.Status != nexus.ClassClosed || time.Since(asked) > time.Second {
+			t.Errorf("%+v %v after %v", c, err, time.Since(asked))
+		}
+		all.Wait()
+		if kept.Load() < 95 || refused.Load() < 200 || int(kept.Load()) != len(l.store.marks) {
+			t.Errorf("%d kept, %d refused, %d in the store", kept.Load(), refused.Load(), len(l.store.marks))
+		}
+	})
+}
+
+// TestNobodyIsMarkedAfterTheEnd, though the close is a moment late.
+func TestNobodyIsMarkedAfterTheEnd(t *testing.T) {
+	teach(t, 1, func(l *lesson) {
+		l.open()
+		time.Sleep(time.Until(l.store.class.EndsAt) - time.Second)
+		l.store.with(func() { l.store.err = errAway })
+		time.Sleep(time.Second)
+		if _, err := l.mark("s0", codeOf(l.store.secret, classID, window(time.Now())), "", nil); nexus.CodeOf(err) != nexus.StateConflict {
+			t.Errorf("%v", err)
+		}
+		l.store.with(func() { l.store.err = nil })
+		time.Sleep(3 * time.Second)
+		if l.store.status() != nexus.ClassClosed || len(l.store.marks) != 0 {
+			t.Errorf("%s, %v", l.store.status(), l.store.marks)
+		}
+	})
+}
+
+// TestNoJobOutlivesItsStore: what staff wanted while the store was away is answered so, and not done later.
+func TestNoJobOutlivesItsStore(t *testing.T) {
+	teach(t, 1, func(l *lesson) {
+		l.open()
+		l.store.with(func() { l.store.err = errAway })
+		for range 3 {
+			ctx, cancel := context.WithTimeout(l.Context(), 2*time.Second)
+			_, err := l.Correct(ctx, nexus.Caller{}, courseID, classID, "s0", nexus.Excused, "ill")
+			cancel()
+			if nexus.CodeOf(err) != nexus.Unavailable {
+				t.Errorf("%v", err)
+			}
+		}
+		l.store.with(func() { l.store.err = nil })
+		time.Sleep(time.Minute)
+		if len(l.store.marks) != 0 {
+			t.Errorf("done late: %v", l.store.marks)
+		}
+	})
+}
+
+// TestJobsAreBounded: a queue that is full refuses at once.
+func TestJobsAreBounded(t *testing.T) {
+	teach(t, 1, func(l *lesson) {
+		l.open()
+		x := classes{waiting: make([]errand, maxTries+maxJobs), writing: true}
+		x.job(nil, grain.Asker{}, nil)
+		if len(x.waiting) != maxTries+maxJobs {
+			t.Error("one more waits")
+		}
+		x.waiting = x.waiting[:maxTries]
+		if x.job(nil, grain.Asker{}, nil); len(x.waiting) != maxTries+1 {
+			t.Error("students keep staff out")
+		}
+	})
+}
+
+// TestRepeatsAreBounded: each is a row.
+func TestRepeatsAreBounded(t *testing.T) {
+	teach(t, 2, func(l *lesson) {
+		l.open()
+		time.Sleep(15 * time.Second)
+		for i := range 2 * maxRepeats {
+			_, err := l.mark("s0", l.code(), "d0", nil)
+			if want := map[bool]nexus.Code{true: "", false: nexus.RateLimited}[i < maxRepeats]; nexus.CodeOf(err) != want {
+				t.Errorf("try %d: %v", i, err)
+			}
+		}
+		if n := len(l.store.tries); n != maxRepeats {
+			t.Errorf("%d on record", n)
+		}
+	})
+}
+
+// TestADeviceIsRememberedOverAChange of the class while its mark is on the way.
+func TestADeviceIsRememberedOverAChange(t *testing.T) {
+	teach(t, 3, func(l *lesson) {
+		l.open()
+		code := l.code()
+		l.store.with(func() { l.store.slow = 100 * time.Millisecond })
+		var all sync.WaitGroup
+		later := func(after time.Duration, do func()) { all.Go(func() { time.Sleep(after); do() }) }
+		later(0, func() {
+			if _, err := l.Correct(l.Context(), nexus.Caller{}, courseID, classID, "s2", nexus.Excused, "ill"); err != nil {
+				t.Error(err)
+			}
+		})
+		later(20*time.Millisecond, func() {
+			if _, err := l.act(ActOpen); err != nil { // reads anew what is open
+				t.Error(err)
+			}
+		})
+		for i, flags := range [][]string{nil, {FlagDeviceShared}} {
+			later(40*time.Millisecond+time.Duration(i)*300*time.Millisecond, func() {
+				if m, err := l.mark(fmt.Sprint("s", i), code, "phone", nil); err != nil || !slices.Equal(m.Flags, flags) {
+					t.Errorf("s%d: %+v %v", i, m, err)
+				}
+			})
+		}
+		all.Wait()
 	})
 }
 
