@@ -24,6 +24,7 @@ type seats struct {
 	roll  Roll
 
 	waiting   []wish
+	most      int   // how many are decided at once: fewer, while the database is slow
 	writing   bool  // a batch or a catch-up is under way
 	uncertain bool  // a write failed and may have been committed all the same
 	told      int64 // broadcasts of this activation
@@ -43,6 +44,7 @@ type resize struct {
 }
 
 func (s *seats) load(ctx context.Context, c *grain.Context) (err error) {
+	s.most = maxBatch
 	s.roll, err = s.store.Roll(ctx, c.Fence())
 	return err
 }
@@ -99,7 +101,7 @@ func (s *seats) write(c *grain.Context) {
 // take returns the requests at the head of the line, up to a change of the course.
 func (s *seats) take() []wish {
 	n := 0
-	for n < len(s.waiting) && n < maxBatch && s.waiting[n].change == nil {
+	for n < len(s.waiting) && n < s.most && s.waiting[n].change == nil {
 		n++
 	}
 	batch := s.waiting[:n:n]
@@ -167,6 +169,7 @@ func (s *seats) work(c *grain.Context, batch []wish, job func(context.Context) e
 		if err != nil {
 			s.failed(c, batch, err)
 		} else {
+			s.most = min(maxBatch, s.most+maxBatch/25)
 			done()
 		}
 		s.write(c)
@@ -193,6 +196,7 @@ func (s *seats) failed(c *grain.Context, batch []wish, err error) {
 	case code == nexus.Unavailable || code == nexus.Internal:
 		c.Log.Warn("seats not kept", "err", err)
 		s.uncertain = true
+		s.most = max(1, len(batch)/2) // what is too much for it at once is not asked for at once again
 		for _, w := range batch {
 			w.asker.Fail(err)
 		}

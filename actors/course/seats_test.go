@@ -30,6 +30,7 @@ type fake struct {
 	told    []nexus.UserID              // who moved up
 	before  func(context.Context) error // ahead of a write; nil: nothing happens
 	doubt   error                       // what the next write returns although it is committed
+	each    time.Duration               // what each request of a batch takes
 }
 
 func newFake(seats, room int) *fake {
@@ -71,6 +72,11 @@ func (f *fake) Roll(ctx context.Context, fence nexus.Fence) (r Roll, err error) 
 func (f *fake) Settle(ctx context.Context, fence nexus.Fence, roll Roll, requests []Request) (Roll, []Settled, []string, error) {
 	roll, answers := roll.Clone(), make([]Settled, len(requests))
 	var promoted []Row
+	select {
+	case <-time.After(time.Duration(len(requests)) * f.each):
+	case <-ctx.Done():
+		return roll, nil, nil, nexus.Wrap(nexus.Unavailable, ctx.Err(), "too slow")
+	}
 	err := f.tx(ctx, fence, func() error {
 		promoted = roll.Promote(anybody)
 		for i, r := range requests {
@@ -282,6 +288,43 @@ func TestTheStoreAwayRefusesAndComesBack(t *testing.T) {
 }
 
 // TestTooManyAreRefused while the store stands still, and the others are settled afterwards.
+// TestASlowStoreIsAskedForLess: what it cannot do at once within a job's time it does in pieces, and in large ones again once it is quick.
+func TestASlowStoreIsAskedForLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1000, 0)
+		_, c := class(t, f)
+		crowd := func(name string) {
+			var all sync.WaitGroup
+			for i := range maxBatch {
+				all.Go(func() {
+					for range 20 {
+						ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+						_, err := c.Enrol(ctx, nexus.Caller{}, courseID, nexus.UserID(fmt.Sprint(name, i)))
+						if cancel(); err == nil {
+							return
+						}
+						time.Sleep(time.Second)
+					}
+					t.Errorf("%s%d has no seat", name, i)
+				})
+			}
+			all.Wait()
+		}
+		f.each = 50 * time.Millisecond
+		crowd("slow")
+		if most := slices.Max(f.batches); most > 40 {
+			t.Errorf("%d at once", most)
+		}
+		f.each = 0
+		for i := range 30 {
+			crowd(fmt.Sprint("quick", i%3))
+		}
+		if last := f.batches[len(f.batches)-3:]; slices.Max(last) < 100 {
+			t.Errorf("%v", f.batches)
+		}
+	})
+}
+
 func TestTooManyAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1, 10_000)

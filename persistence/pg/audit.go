@@ -56,36 +56,60 @@ func entryHash(e sqlcgen.AuditLog) []byte {
 		[]byte(e.Actor), []byte(e.Action), []byte(e.Entity), []byte(e.EntityID), []byte(e.RequestID), e.DetailCommit)
 }
 
-// audit adds an entry to the chain, in the transaction of the change that it tells of. It comes last
-// in the transaction: from here to the commit every other change waits. before and after are
-// kept as JSON, nil is absent; they must not hold anything that proves who somebody is, such as hashes of
-// passwords, tokens and keys.
+// deed is what an entry of the audit log tells of. before and after are kept as JSON, nil is absent; they must not hold anything that proves
+// who somebody is, such as hashes of passwords, tokens and keys.
+type deed struct {
+	by                       nexus.Caller
+	action, entity, entityID string
+	before, after            any
+}
+
+// audit adds an entry to the chain, as auditAll does.
 func audit(ctx context.Context, q *sqlcgen.Queries, by nexus.Caller, action, entity, entityID string, before, after any) error {
-	was, err := detail(before)
-	if err != nil {
-		return err
+	return auditAll(ctx, q, []deed{{by, action, entity, entityID, before, after}})
+}
+
+// auditAll adds entries to the chain, in the transaction of the changes that they tell of. It comes last in the transaction: from here to the
+// commit every other change waits.
+func auditAll(ctx context.Context, q *sqlcgen.Queries, deeds []deed) error {
+	if len(deeds) == 0 {
+		return nil
 	}
-	is, err := detail(after)
-	if err != nil {
-		return err
+	was, is := make([][]byte, len(deeds)), make([][]byte, len(deeds))
+	for i, d := range deeds {
+		var err error
+		if was[i], err = detail(d.before); err != nil {
+			return err
+		}
+		if is[i], err = detail(d.after); err != nil {
+			return err
+		}
 	}
 	head, err := q.LockAuditHead(ctx)
 	if err != nil {
 		return fmt.Errorf("lock the audit log: %w", err)
 	}
-	salt := make([]byte, 32)
-	rand.Read(salt) // never fails
-	ip := addressOf(by.IP)
-	e := sqlcgen.AuditLog{
-		Seq: head.Seq + 1, At: head.At.Truncate(time.Microsecond), Actor: actorOf(by), Action: action, Entity: entity,
-		EntityID: entityID, RequestID: by.RequestID, DetailCommit: detailCommit(salt, ip, was, is), PrevHash: head.Hash,
+	p := sqlcgen.AppendAuditParams{At: head.At.Truncate(time.Microsecond)}
+	for i, d := range deeds {
+		salt := make([]byte, 32)
+		rand.Read(salt) // never fails
+		ip := addressOf(d.by.IP)
+		e := sqlcgen.AuditLog{
+			Seq: head.Seq + 1, At: p.At, Actor: actorOf(d.by), Action: d.action, Entity: d.entity, EntityID: d.entityID, RequestID: d.by.RequestID,
+			DetailCommit: detailCommit(salt, ip, was[i], is[i]), PrevHash: head.Hash,
+		}
+		head.Seq, head.Hash = e.Seq, entryHash(e)
+		address := ""
+		if ip != nil {
+			address = ip.String()
+		}
+		p.Seqs, p.Actors, p.Actions, p.Entities = append(p.Seqs, e.Seq), append(p.Actors, e.Actor), append(p.Actions, e.Action), append(p.Entities, e.Entity)
+		p.EntityIds, p.RequestIds = append(p.EntityIds, e.EntityID), append(p.RequestIds, e.RequestID)
+		p.DetailCommits, p.PrevHashes = append(p.DetailCommits, e.DetailCommit), append(p.PrevHashes, e.PrevHash)
+		p.Hashes, p.Salts, p.Ips = append(p.Hashes, head.Hash), append(p.Salts, salt), append(p.Ips, address)
+		p.Befores, p.Afters = append(p.Befores, string(was[i])), append(p.Afters, string(is[i]))
 	}
-	err = q.AppendAudit(ctx, sqlcgen.AppendAuditParams{
-		Seq: e.Seq, At: e.At, Actor: e.Actor, Action: e.Action, Entity: e.Entity, EntityID: e.EntityID,
-		RequestID: e.RequestID, DetailCommit: e.DetailCommit, PrevHash: e.PrevHash, Hash: entryHash(e),
-		Salt: salt, Ip: ip, Before: was, After: is,
-	})
-	if err != nil {
+	if err := q.AppendAudit(ctx, p); err != nil {
 		return fmt.Errorf("append to the audit log: %w", err)
 	}
 	return nil

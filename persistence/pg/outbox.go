@@ -1,7 +1,6 @@
 package pg
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -27,13 +26,14 @@ func post(ctx context.Context, q *sqlcgen.Queries, channel string, users []nexus
 	for i, u := range users {
 		ids[i] = string(u)
 	}
-	rows, err := q.BumpOutbox(ctx, channel, ids)
+	slices.Sort(ids)
+	rows, err := q.BumpOutbox(ctx, channel, slices.Compact(ids))
 	if err != nil {
 		return nil, err
 	}
-	lines := sqlcgen.AddOutboxLinesParams{Event: event, Payload: text}
+	lines := sqlcgen.AddOutboxLinesParams{Event: event}
 	for _, r := range rows {
-		lines.Streams, lines.Seqs = append(lines.Streams, r.Stream), append(lines.Seqs, r.LastSeq)
+		lines.Streams, lines.Seqs, lines.Payloads = append(lines.Streams, r.Stream), append(lines.Seqs, r.LastSeq), append(lines.Payloads, string(text))
 	}
 	return lines.Streams, q.AddOutboxLines(ctx, lines)
 }
@@ -41,58 +41,89 @@ func post(ctx context.Context, q *sqlcgen.Queries, channel string, users []nexus
 // noticeEvent is the event that a notice is to clients.
 const noticeEvent = "notification"
 
-// tell notifies people within the caller's transaction, each dedupe key once, and returns the streams of which there is news once it
-// is committed. Ids and times are filled in. Its locks are taken as those of post, after which it comes.
-func tell(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice) (streams []string, err error) {
-	notices = slices.Clone(notices)
-	slices.SortStableFunc(notices, func(a, b nexus.Notice) int { return cmp.Compare(a.User, b.User) })
-	for _, n := range notices {
-		stream, err := tellOne(ctx, q, n)
-		if err != nil {
-			return nil, err
-		}
-		if stream != "" {
-			streams = append(streams, stream)
-		}
-	}
-	return streams, nil
-}
-
 // clock is a time as clients see it.
 func clock(at time.Time) string { return at.UTC().Format(nexus.TimeLayout) }
 
-// tellOne returns "" if the person has been told before.
-func tellOne(ctx context.Context, q *sqlcgen.Queries, n nexus.Notice) (string, error) {
-	if err := q.LockOutbox(ctx, nexus.NoticeChannel, string(n.User)); err != nil {
-		return "", err
+// tell notifies people within the caller's transaction, each dedupe key once, and returns the streams of which there is news once it
+// is committed. Ids and times are filled in. Its locks are taken as those of post, after which it comes. However many people are told, it is a
+// handful of round trips.
+func tell(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice) ([]string, error) {
+	notices, err := untold(ctx, q, notices)
+	if err != nil || len(notices) == 0 {
+		return nil, err
 	}
-	if n.Dedupe != "" {
-		if told, err := q.NoticeTold(ctx, string(n.User), n.Dedupe); err != nil || told {
-			return "", err
+	rows, err := q.BumpOutbox(ctx, nexus.NoticeChannel, usersOf(notices))
+	if err != nil {
+		return nil, err
+	}
+	var streams []string
+	streamOf, last := map[nexus.UserID]string{}, map[nexus.UserID]int64{}
+	for _, r := range rows {
+		streams = append(streams, r.Stream)
+		streamOf[nexus.UserID(r.UserID)], last[nexus.UserID(r.UserID)] = r.Stream, r.LastSeq
+	}
+	kept := sqlcgen.AddNoticesParams{CreatedAt: time.Now().UTC().Truncate(time.Millisecond)}
+	lines := sqlcgen.AddOutboxLinesParams{Event: noticeEvent}
+	for _, n := range slices.Backward(notices) { // the last of each person has the last number
+		n.ID, n.Seq, n.CreatedAt = nexus.NewID(), last[n.User], kept.CreatedAt
+		last[n.User]--
+		if n.Data == nil {
+			n.Data = json.RawMessage("{}")
 		}
+		text, err := json.Marshal(struct {
+			nexus.Notice
+			CreatedAt string `json:"createdAt"`
+		}{n, clock(n.CreatedAt)})
+		if err != nil {
+			return nil, fmt.Errorf("encode a notice: %w", err)
+		}
+		kept.Ids, kept.Users, kept.Seqs = append(kept.Ids, n.ID), append(kept.Users, string(n.User)), append(kept.Seqs, n.Seq)
+		kept.Kinds, kept.Priorities = append(kept.Kinds, n.Kind), append(kept.Priorities, string(n.Priority))
+		kept.Titles, kept.Bodies = append(kept.Titles, n.Title), append(kept.Bodies, n.Body)
+		kept.Data, kept.DedupeKeys = append(kept.Data, string(n.Data)), append(kept.DedupeKeys, n.Dedupe)
+		lines.Streams, lines.Seqs, lines.Payloads = append(lines.Streams, streamOf[n.User]), append(lines.Seqs, n.Seq), append(lines.Payloads, string(text))
 	}
-	rows, err := q.BumpOutbox(ctx, nexus.NoticeChannel, []string{string(n.User)})
+	if err := q.AddNotices(ctx, kept); err != nil {
+		return nil, err
+	}
+	return streams, q.AddOutboxLines(ctx, lines)
+}
+
+// untold are the notices that people have not been told before, with their streams locked: what is found out about them holds until the
+// transaction ends.
+func untold(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice) ([]nexus.Notice, error) {
+	if len(notices) == 0 {
+		return nil, nil
+	}
+	if err := q.LockOutbox(ctx, nexus.NoticeChannel, usersOf(notices)); err != nil {
+		return nil, err
+	}
+	keys := make([]string, len(notices))
+	for i, n := range notices {
+		keys[i] = n.Dedupe
+	}
+	rows, err := q.NoticesTold(ctx, usersOf(notices), keys)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	n.ID, n.Seq, n.CreatedAt = nexus.NewID(), rows[0].LastSeq, time.Now().UTC().Truncate(time.Millisecond)
-	if n.Data == nil {
-		n.Data = json.RawMessage("{}")
+	told := map[sqlcgen.NoticesToldRow]bool{}
+	for _, r := range rows {
+		told[r] = true
 	}
-	if err := q.AddNotice(ctx, sqlcgen.AddNoticeParams{
-		ID: n.ID, UserID: string(n.User), Seq: n.Seq, Kind: n.Kind, Priority: string(n.Priority), Title: n.Title, Body: n.Body,
-		Data: n.Data, DedupeKey: n.Dedupe, CreatedAt: n.CreatedAt,
-	}); err != nil {
-		return "", err
+	return slices.DeleteFunc(slices.Clone(notices), func(n nexus.Notice) bool {
+		key := sqlcgen.NoticesToldRow{UserID: string(n.User), DedupeKey: n.Dedupe}
+		if n.Dedupe == "" || !told[key] {
+			told[key] = true
+			return false
+		}
+		return true
+	}), nil
+}
+
+func usersOf(notices []nexus.Notice) []string {
+	ids := make([]string, len(notices))
+	for i, n := range notices {
+		ids[i] = string(n.User)
 	}
-	text, err := json.Marshal(struct {
-		nexus.Notice
-		CreatedAt string `json:"createdAt"`
-	}{n, clock(n.CreatedAt)})
-	if err != nil {
-		return "", fmt.Errorf("encode a notice: %w", err)
-	}
-	return rows[0].Stream, q.AddOutboxLines(ctx, sqlcgen.AddOutboxLinesParams{
-		Streams: []string{rows[0].Stream}, Seqs: []int64{n.Seq}, Event: noticeEvent, Payload: text,
-	})
+	return ids
 }

@@ -1,10 +1,8 @@
 package pg
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"nexus"
 	"nexus/actors/course"
@@ -83,12 +80,18 @@ func (s *Seats) Settle(ctx context.Context, f nexus.Fence, roll course.Roll, req
 		if err := t.inquire(ctx, requests); err != nil {
 			return err
 		}
+		if err := t.keys.take(ctx, q, requests); err != nil {
+			return err
+		}
 		t.promote() // who was passed over may be eligible again, and comes before those who ask now
 		for i, r := range requests {
 			var err error
-			if t.answers[i], err = t.decide(ctx, r); err != nil {
+			if t.answers[i], err = t.decide(r); err != nil {
 				return err
 			}
+		}
+		if err := t.keys.keep(ctx, q); err != nil {
+			return err
 		}
 		return t.keep(ctx)
 	})
@@ -176,14 +179,12 @@ type settling struct {
 	barred    map[nexus.UserID]bool       // who may not move up either
 	rows      map[nexus.UserID]course.Row // how those stand now who stood otherwise
 	promoted  []nexus.UserID
-	audits    []audited
+	keys      keyring
+	deeds     []deed
 }
 
-// audited is a line of the audit log to be written.
-type audited struct {
-	by     nexus.Caller
-	action string
-	user   nexus.UserID
+func (t *settling) audit(by nexus.Caller, action string, user nexus.UserID) {
+	t.deeds = append(t.deeds, deed{by: by, action: action, entity: "course", entityID: t.course, after: map[string]any{"userId": user}})
 }
 
 // inquire locks those who ask, and finds out what keeps them from a seat; likewise those who wait, if a seat may become free for them. Else these
@@ -203,6 +204,11 @@ func (t *settling) inquire(ctx context.Context, requests []course.Request) error
 			all[w.User] = true
 		}
 	}
+	size, err := t.q.CourseSize(ctx, t.course)
+	if err != nil {
+		return orNotFound(err, "course")
+	}
+	t.roll.Over = size.Over // the term may have ended, or have been lengthened, since the roll was read
 	users := usersIn(all)
 	active, err := t.q.LockStudents(ctx, users)
 	if err != nil {
@@ -263,15 +269,14 @@ func onField(code nexus.Code, field, format string, args ...any) error {
 	return e
 }
 
-// decide answers one request by the rules, or as it was answered before under its key. An error is one of the store.
-func (t *settling) decide(ctx context.Context, r course.Request) (course.Settled, error) {
-	kept, again, err := t.reserve(ctx, r.By)
-	if err != nil || again {
-		return kept, err
+// decide answers one request by the rules, or as it was answered before under its key.
+func (t *settling) decide(r course.Request) (course.Settled, error) {
+	if kept, again := t.keys.answered(r.By); again {
+		return kept, nil
 	}
 	rows, err := t.apply(r)
 	if err != nil {
-		return course.Settled{Err: err}, t.free(ctx, r.By)
+		return course.Settled{Err: err}, nil
 	}
 	action := "enrollment.create"
 	if r.Drop {
@@ -279,18 +284,11 @@ func (t *settling) decide(ctx context.Context, r course.Request) (course.Settled
 	}
 	for _, row := range rows {
 		t.put(row)
-		t.audits = append(t.audits, audited{r.By, action, row.User})
+		t.audit(r.By, action, row.User)
 	}
 	t.promote() // at once, so that nobody who asks later has the seat before those who wait
 	settled := course.Settled{Enrollment: t.standing(r)}
-	if r.By.Once.Key == "" {
-		return settled, nil
-	}
-	text, err := json.Marshal(settled.Enrollment)
-	if err != nil {
-		return settled, fmt.Errorf("encode the answer: %w", err)
-	}
-	return settled, t.q.KeepAnswer(ctx, text, keyOwner(r.By), r.By.Once.Key)
+	return settled, t.keys.answer(r.By, settled.Enrollment)
 }
 
 // apply changes the roll for a request. Who has a seat already is not asked for anything again.
@@ -330,7 +328,7 @@ func (t *settling) promote() {
 	for _, row := range t.roll.Promote(func(u nexus.UserID) bool { return t.students[u] && !t.barred[u] }) {
 		t.put(row)
 		t.promoted = append(t.promoted, row.User)
-		t.audits = append(t.audits, audited{nexus.Caller{}, "enrollment.promote", row.User})
+		t.audit(nexus.Caller{}, "enrollment.promote", row.User)
 	}
 }
 
@@ -342,12 +340,7 @@ func (t *settling) keep(ctx context.Context) error {
 	if err := t.tell(ctx); err != nil {
 		return err
 	}
-	for _, a := range t.audits {
-		if err := audit(ctx, t.q, a.by, a.action, "course", t.course, nil, map[string]any{"userId": a.user}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return auditAll(ctx, t.q, t.deeds)
 }
 
 // write writes how everybody stands now.
@@ -398,35 +391,6 @@ func (t *settling) tell(ctx context.Context) error {
 	}
 	t.news, err = tell(ctx, t.q, notices)
 	return err
-}
-
-// reserve takes the request's idempotency key; again if it was answered before, alike or with another request.
-func (t *settling) reserve(ctx context.Context, by nexus.Caller) (kept course.Settled, again bool, err error) {
-	if by.Once.Key == "" {
-		return kept, false, nil
-	}
-	_, err = t.q.ReserveAnswer(ctx, keyOwner(by), by.Once.Key, append([]byte{}, by.Once.Hash...))
-	if err == nil || !errors.Is(err, pgx.ErrNoRows) {
-		return kept, false, err
-	}
-	row, err := t.q.KeptAnswer(ctx, keyOwner(by), by.Once.Key)
-	switch {
-	case err != nil:
-		return kept, false, err
-	case !bytes.Equal(row.RequestHash, by.Once.Hash):
-		kept.Err = nexus.Errorf(nexus.KeyReused, "this idempotency key came with another request before")
-	default:
-		err = json.Unmarshal(row.Response, &kept.Enrollment)
-	}
-	return kept, true, err
-}
-
-// free gives a key back whose request was refused.
-func (t *settling) free(ctx context.Context, by nexus.Caller) error {
-	if by.Once.Key == "" {
-		return nil
-	}
-	return t.q.FreeAnswer(ctx, keyOwner(by), by.Once.Key)
 }
 
 // Roster lists who has a seat and who waits, or all of one status, in order of id, which is the cursor. NotFound for no course.

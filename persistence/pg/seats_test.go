@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"nexus"
 	"nexus/actors/course"
@@ -359,6 +360,103 @@ func TestARequestIsSettledOnceForItsKey(t *testing.T) {
 	l.settle(drop(u[0]))
 	if got := l.settle(keyed(enrol(u[2]), "k", "1"), keyed(enrol(u[1]), "k", "1")); got[0].Enrollment.Status != nexus.Waitlisted || got[1].Enrollment.Status != nexus.Waitlisted {
 		t.Errorf("%+v", got) // the second was promoted meanwhile, and is answered as before all the same
+	}
+}
+
+// TestARefusedRequestGivesItsKeyBack, to whoever comes with it next, also in the same batch.
+func TestARefusedRequestGivesItsKeyBack(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 1, 0)
+	u := pgfix.Users(t, db, "s", nexus.Student, 2)
+	keyed := func(r course.Request, hash string) course.Request {
+		r.By.Once = nexus.Once{Key: "k", Hash: []byte(hash)}
+		return r
+	}
+	got := l.settle(enrol(u[0]), keyed(enrol(u[1]), "1"), drop(u[0]), keyed(enrol(u[1]), "2"), keyed(enrol(u[1]), "1"))
+	code(t, got[1].Err, nexus.CourseFull)
+	if got[3].Err != nil || got[3].Enrollment.Status != nexus.Enrolled {
+		t.Errorf("%+v", got[3])
+	}
+	code(t, got[4].Err, nexus.KeyReused)
+	if got := l.settle(keyed(enrol(u[1]), "2")); got[0].Err != nil || got[0].Enrollment.Status != nexus.Enrolled {
+		t.Errorf("again: %+v", got)
+	}
+	code(t, l.settle(keyed(enrol(u[0]), "1"))[0].Err, nexus.CourseFull)
+	if n := count(t, db.Pool(), `select count(*) from idempotency`); n != 1 {
+		t.Errorf("%d keys are held", n)
+	}
+}
+
+// TestACrowdIsAFewRoundTrips: a batch of seats, the notices of those who move up, and the cancelling of a class for everybody are no more work to
+// ask for than one of each, so that a database that is far away does not make them take longer than a grain's job may.
+func TestACrowdIsAFewRoundTrips(t *testing.T) {
+	t.Parallel()
+	trace := &statements{}
+	o := pg.Options{MaxConns: 8, AcquireTimeout: time.Minute, LockTimeout: time.Minute, CallTimeout: time.Minute, StatementTimeout: time.Minute}
+	c := classroomIn(t, pgfix.Open(t, pgfix.URL(t), pg.Traced(o, trace)), 1000)
+	few := func(what string, most int, do func()) {
+		t.Helper()
+		before := trace.ways()
+		do()
+		if trips := trace.ways() - before; trips > most {
+			t.Errorf("%s: %d round trips", what, trips)
+		}
+	}
+	class := c.plan()
+	few("cancel", 30, func() {
+		_, news, err := c.do(course.Act{What: course.ActCancel, Class: nexus.Class{ID: class.ID}, Reason: "ill"}, at("08:00"))
+		ok(t, err)
+		if len(news) != 2002 { // the students and the teacher, in both channels
+			t.Errorf("news of %d", len(news))
+		}
+	})
+	l := newLecture(t, c.db, "CS2", 250, 750)
+	seat := func(r course.Request, i int) course.Request {
+		r.By.Once = nexus.Once{Key: fmt.Sprint(r.Drop, i), Hash: []byte("x")}
+		return r
+	}
+	for batch := range 4 {
+		var wishes []course.Request
+		for i := range 250 {
+			wishes = append(wishes, seat(enrol(c.students[batch*250+i]), i))
+		}
+		few("enrol", 30, func() { l.settle(wishes...) })
+	}
+	var drops []course.Request
+	for i := range 250 {
+		drops = append(drops, seat(drop(c.students[i]), i))
+	}
+	few("drop", 30, func() { l.settle(drops...) })
+	for _, u := range []int{250, 499} {
+		if got := told(t, c.db, c.students[u]); len(got) != 2 || got[1].Kind != "seat.promoted" || got[1].Seq != 2 {
+			t.Errorf("%+v", got)
+		}
+	}
+	if n, bad, err := pg.NewAuditLog(c.db).Verify(t.Context()); err != nil || bad != 0 || n < 1500 {
+		t.Errorf("%d entries, the first bad one %d: %v", n, bad, err)
+	}
+}
+
+// TestATermsEndIsSeen by a course that is in use, also one that is put off.
+func TestATermsEndIsSeen(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 3, 0)
+	u := pgfix.Users(t, db, "s", nexus.Student, 2)
+	ends := func(days int) {
+		t.Helper()
+		exec(t, db.Pool(), `update term set starts_on = '2020-01-01', ends_on = now()::date + $1::integer`, days)
+	}
+	ends(-2)
+	if got := l.settle(enrol(u[0])); nexus.CodeOf(got[0].Err) != nexus.Conflict {
+		t.Errorf("after the term: %+v", got)
+	}
+	ends(2)
+	if got := l.settle(enrol(u[0])); got[0].Err != nil {
+		t.Errorf("%+v", got)
 	}
 }
 

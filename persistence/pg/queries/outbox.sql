@@ -1,27 +1,35 @@
 -- name: BumpOutbox :many
--- Takes the next number of each stream, in an order that all writers keep.
+-- Takes as many of the next numbers of each stream as its user is named times, in an order that all writers keep, and returns the last of each.
 insert into outbox_stream (stream, user_id, last_seq)
-select @channel::text || '/' || u.id, u.id, 1
-from (select distinct unnest(@users::uuid[]) as id order by 1) u
-on conflict (stream) do update set last_seq = outbox_stream.last_seq + 1
-returning stream, last_seq;
+select @channel::text || '/' || u.id, u.id, u.n
+from (select r.id, count(*) as n from (select unnest(@users::uuid[]) as id) r group by r.id order by r.id) u
+on conflict (stream) do update set last_seq = outbox_stream.last_seq + excluded.last_seq
+returning stream, user_id, last_seq;
 
 -- name: AddOutboxLines :exec
 insert into outbox_line (stream, seq, event, payload)
-select l.stream, l.seq, @event::text, @payload::json
-from (select unnest(@streams::text[]) as stream, unnest(@seqs::bigint[]) as seq) l;
+select l.stream, l.seq, @event::text, l.payload::json
+from (select unnest(@streams::text[]) as stream, unnest(@seqs::bigint[]) as seq, unnest(@payloads::text[]) as payload) l;
 
 -- name: LockOutbox :exec
--- Whoever else would write to the stream waits.
-insert into outbox_stream (stream, user_id) values (@channel::text || '/' || @user_id::uuid, @user_id)
+-- Whoever else would write to the streams waits.
+insert into outbox_stream (stream, user_id)
+select @channel::text || '/' || u.id, u.id
+from (select distinct r.id from (select unnest(@users::uuid[]) as id) r order by r.id) u
 on conflict (stream) do update set last_seq = outbox_stream.last_seq;
 
--- name: NoticeTold :one
-select exists (select from notification where user_id = @user_id and dedupe_key = @dedupe_key::text);
+-- name: NoticesTold :many
+-- Which of the people have been told before, and what.
+select n.user_id, n.dedupe_key::text as dedupe_key
+from (select unnest(@users::uuid[]) as user_id, unnest(@dedupe_keys::text[]) as dedupe_key) r
+join notification n on n.user_id = r.user_id and n.dedupe_key = r.dedupe_key;
 
--- name: AddNotice :exec
+-- name: AddNotices :exec
 insert into notification (id, user_id, seq, kind, priority, title, body, data, dedupe_key, created_at)
-values (@id, @user_id, @seq, @kind, @priority, @title, @body, @data, nullif(@dedupe_key::text, ''), @created_at);
+select n.id, n.user_id, n.seq, n.kind, n.priority, n.title, n.body, n.data::json, nullif(n.dedupe_key, ''), @created_at
+from (select unnest(@ids::uuid[]) as id, unnest(@users::uuid[]) as user_id, unnest(@seqs::bigint[]) as seq, unnest(@kinds::text[]) as kind,
+             unnest(@priorities::text[]) as priority, unnest(@titles::text[]) as title, unnest(@bodies::text[]) as body, unnest(@data::text[]) as data,
+             unnest(@dedupe_keys::text[]) as dedupe_key) n;
 
 -- name: Notices :many
 -- What a person was told after a seq, in order.

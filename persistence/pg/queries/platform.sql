@@ -73,6 +73,32 @@ where caller = @caller and key = @key;
 update idempotency set response = @response
 where caller = @caller and key = @key;
 
+-- name: ReserveAnswers :many
+-- Takes keys as ReserveAnswer does, in an order that all writers keep, and returns those that have no answer.
+insert into idempotency (caller, key, request_hash)
+select r.caller, r.key, r.request_hash
+from (select unnest(@callers::uuid[]) as caller, unnest(@keys::text[]) as key, unnest(@request_hashes::bytea[]) as request_hash) r
+order by r.caller, r.key
+on conflict (caller, key) do update
+set request_hash = excluded.request_hash, response = null, created_at = now()
+where idempotency.created_at <= now() - interval '24 hours'
+returning caller, key;
+
+-- name: KeptAnswers :many
+select i.caller, i.key, i.request_hash, i.response
+from (select unnest(@callers::uuid[]) as caller, unnest(@keys::text[]) as key) r
+join idempotency i on i.caller = r.caller and i.key = r.key;
+
+-- name: KeepAnswers :exec
+update idempotency i set request_hash = r.request_hash, response = r.response::json
+from (select unnest(@callers::uuid[]) as caller, unnest(@keys::text[]) as key, unnest(@request_hashes::bytea[]) as request_hash,
+             unnest(@responses::text[]) as response) r
+where i.caller = r.caller and i.key = r.key;
+
+-- name: FreeAnswers :exec
+delete from idempotency i using (select unnest(@callers::uuid[]) as caller, unnest(@keys::text[]) as key) r
+where i.caller = r.caller and i.key = r.key and i.response is null;
+
 -- name: PurgeAnswers :execrows
 -- At most so many. Rows that another node is at are left to it.
 delete from idempotency where ctid = any(array(

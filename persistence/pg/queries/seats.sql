@@ -66,9 +66,6 @@ insert into course_seat (course_id, seat_no) select @course_id, unnest(@numbers:
 -- name: RemoveSeatNumbers :exec
 delete from course_seat where course_id = @course_id and seat_no = any(@numbers::integer[]);
 
--- name: FreeAnswer :exec
-delete from idempotency where caller = @caller and key = @key and response is null;
-
 -- name: CourseRoster :many
 select e.user_id, p.full_name as name, coalesce(u.reg_no, '')::text as reg_no, e.status,
        (case when e.status = 'WAITLISTED'

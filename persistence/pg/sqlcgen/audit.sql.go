@@ -12,50 +12,55 @@ import (
 )
 
 const appendAudit = `-- name: AppendAudit :exec
-with entry as (
+with e as (
+    select unnest($1::bigint[]) as seq, unnest($2::text[]) as actor, unnest($3::text[]) as action, unnest($4::text[]) as entity,
+           unnest($5::text[]) as entity_id, unnest($6::text[]) as request_id, unnest($7::bytea[]) as detail_commit,
+           unnest($8::bytea[]) as prev_hash, unnest($9::bytea[]) as hash, unnest($10::bytea[]) as salt, unnest($11::text[]) as ip,
+           unnest($12::text[]) as before, unnest($13::text[]) as after
+), entry as (
     insert into audit_log (seq, at, actor, action, entity, entity_id, request_id, detail_commit, prev_hash, hash)
-    values ($1, $3, $4, $5, $6, $7, $8, $9, $10, $2)
+    select e.seq, $14, e.actor, e.action, e.entity, e.entity_id, e.request_id, e.detail_commit, e.prev_hash, e.hash from e order by e.seq
 ), detail as (
     insert into audit_detail (seq, salt, ip, before, after)
-    values ($1, $11, $12, $13, $14)
+    select e.seq, e.salt, nullif(e.ip, '')::inet, nullif(e.before, '')::json, nullif(e.after, '')::json from e order by e.seq
 )
-update audit_head set seq = $1, hash = $2
+update audit_head h set seq = last.seq, hash = last.hash from (select e.seq, e.hash from e order by e.seq desc limit 1) last
 `
 
 type AppendAuditParams struct {
-	Seq          int64
-	Hash         []byte
-	At           time.Time
-	Actor        string
-	Action       string
-	Entity       string
-	EntityID     string
-	RequestID    string
-	DetailCommit []byte
-	PrevHash     []byte
-	Salt         []byte
-	Ip           *netip.Addr
-	Before       []byte
-	After        []byte
+	Seqs          []int64
+	Actors        []string
+	Actions       []string
+	Entities      []string
+	EntityIds     []string
+	RequestIds    []string
+	DetailCommits [][]byte
+	PrevHashes    [][]byte
+	Hashes        [][]byte
+	Salts         [][]byte
+	Ips           []string
+	Befores       []string
+	Afters        []string
+	At            time.Time
 }
 
-// Entry, detail and head in one round trip; the foreign key of the detail is checked at the end of the statement.
+// Entries, details and head in one round trip; the foreign key of the details is checked at the end of the statement.
 func (q *Queries) AppendAudit(ctx context.Context, arg AppendAuditParams) error {
 	_, err := q.db.Exec(ctx, appendAudit,
-		arg.Seq,
-		arg.Hash,
+		arg.Seqs,
+		arg.Actors,
+		arg.Actions,
+		arg.Entities,
+		arg.EntityIds,
+		arg.RequestIds,
+		arg.DetailCommits,
+		arg.PrevHashes,
+		arg.Hashes,
+		arg.Salts,
+		arg.Ips,
+		arg.Befores,
+		arg.Afters,
 		arg.At,
-		arg.Actor,
-		arg.Action,
-		arg.Entity,
-		arg.EntityID,
-		arg.RequestID,
-		arg.DetailCommit,
-		arg.PrevHash,
-		arg.Salt,
-		arg.Ip,
-		arg.Before,
-		arg.After,
 	)
 	return err
 }

@@ -10,87 +10,85 @@ import (
 	"time"
 )
 
-const addNotice = `-- name: AddNotice :exec
+const addNotices = `-- name: AddNotices :exec
 insert into notification (id, user_id, seq, kind, priority, title, body, data, dedupe_key, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, nullif($9::text, ''), $10)
+select n.id, n.user_id, n.seq, n.kind, n.priority, n.title, n.body, n.data::json, nullif(n.dedupe_key, ''), $1
+from (select unnest($2::uuid[]) as id, unnest($3::uuid[]) as user_id, unnest($4::bigint[]) as seq, unnest($5::text[]) as kind,
+             unnest($6::text[]) as priority, unnest($7::text[]) as title, unnest($8::text[]) as body, unnest($9::text[]) as data,
+             unnest($10::text[]) as dedupe_key) n
 `
 
-type AddNoticeParams struct {
-	ID        string
-	UserID    string
-	Seq       int64
-	Kind      string
-	Priority  string
-	Title     string
-	Body      string
-	Data      []byte
-	DedupeKey string
-	CreatedAt time.Time
+type AddNoticesParams struct {
+	CreatedAt  time.Time
+	Ids        []string
+	Users      []string
+	Seqs       []int64
+	Kinds      []string
+	Priorities []string
+	Titles     []string
+	Bodies     []string
+	Data       []string
+	DedupeKeys []string
 }
 
-func (q *Queries) AddNotice(ctx context.Context, arg AddNoticeParams) error {
-	_, err := q.db.Exec(ctx, addNotice,
-		arg.ID,
-		arg.UserID,
-		arg.Seq,
-		arg.Kind,
-		arg.Priority,
-		arg.Title,
-		arg.Body,
-		arg.Data,
-		arg.DedupeKey,
+func (q *Queries) AddNotices(ctx context.Context, arg AddNoticesParams) error {
+	_, err := q.db.Exec(ctx, addNotices,
 		arg.CreatedAt,
+		arg.Ids,
+		arg.Users,
+		arg.Seqs,
+		arg.Kinds,
+		arg.Priorities,
+		arg.Titles,
+		arg.Bodies,
+		arg.Data,
+		arg.DedupeKeys,
 	)
 	return err
 }
 
 const addOutboxLines = `-- name: AddOutboxLines :exec
 insert into outbox_line (stream, seq, event, payload)
-select l.stream, l.seq, $1::text, $2::json
-from (select unnest($3::text[]) as stream, unnest($4::bigint[]) as seq) l
+select l.stream, l.seq, $1::text, l.payload::json
+from (select unnest($2::text[]) as stream, unnest($3::bigint[]) as seq, unnest($4::text[]) as payload) l
 `
 
 type AddOutboxLinesParams struct {
-	Event   string
-	Payload []byte
-	Streams []string
-	Seqs    []int64
+	Event    string
+	Streams  []string
+	Seqs     []int64
+	Payloads []string
 }
 
 func (q *Queries) AddOutboxLines(ctx context.Context, arg AddOutboxLinesParams) error {
 	_, err := q.db.Exec(ctx, addOutboxLines,
 		arg.Event,
-		arg.Payload,
 		arg.Streams,
 		arg.Seqs,
+		arg.Payloads,
 	)
 	return err
 }
 
 const bumpOutbox = `-- name: BumpOutbox :many
 insert into outbox_stream (stream, user_id, last_seq)
-select $1::text || '/' || u.id, u.id, 1
-from (select distinct unnest($2::uuid[]) as id order by 1) u
-on conflict (stream) do update set last_seq = outbox_stream.last_seq + 1
-returning stream, last_seq
+select $1::text || '/' || u.id, u.id, u.n
+from (select r.id, count(*) as n from (select unnest($2::uuid[]) as id) r group by r.id order by r.id) u
+on conflict (stream) do update set last_seq = outbox_stream.last_seq + excluded.last_seq
+returning stream, user_id, last_seq
 `
 
-type BumpOutboxRow struct {
-	Stream  string
-	LastSeq int64
-}
-
-// Takes the next number of each stream, in an order that all writers keep.
-func (q *Queries) BumpOutbox(ctx context.Context, channel string, users []string) ([]BumpOutboxRow, error) {
+// Takes as many of the next numbers of each stream as its user is named times, in an order that all writers keep, and returns the last of each.
+func (q *Queries) BumpOutbox(ctx context.Context, channel string, users []string) ([]OutboxStream, error) {
 	rows, err := q.db.Query(ctx, bumpOutbox, channel, users)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []BumpOutboxRow
+	var items []OutboxStream
 	for rows.Next() {
-		var i BumpOutboxRow
-		if err := rows.Scan(&i.Stream, &i.LastSeq); err != nil {
+		var i OutboxStream
+		if err := rows.Scan(&i.Stream, &i.UserID, &i.LastSeq); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -102,13 +100,15 @@ func (q *Queries) BumpOutbox(ctx context.Context, channel string, users []string
 }
 
 const lockOutbox = `-- name: LockOutbox :exec
-insert into outbox_stream (stream, user_id) values ($1::text || '/' || $2::uuid, $2)
+insert into outbox_stream (stream, user_id)
+select $1::text || '/' || u.id, u.id
+from (select distinct r.id from (select unnest($2::uuid[]) as id) r order by r.id) u
 on conflict (stream) do update set last_seq = outbox_stream.last_seq
 `
 
-// Whoever else would write to the stream waits.
-func (q *Queries) LockOutbox(ctx context.Context, channel string, userID string) error {
-	_, err := q.db.Exec(ctx, lockOutbox, channel, userID)
+// Whoever else would write to the streams waits.
+func (q *Queries) LockOutbox(ctx context.Context, channel string, users []string) error {
+	_, err := q.db.Exec(ctx, lockOutbox, channel, users)
 	return err
 }
 
@@ -146,17 +146,6 @@ func (q *Queries) MarkOutboxLines(ctx context.Context, arg MarkOutboxLinesParams
 		arg.Gots,
 	)
 	return err
-}
-
-const noticeTold = `-- name: NoticeTold :one
-select exists (select from notification where user_id = $1 and dedupe_key = $2::text)
-`
-
-func (q *Queries) NoticeTold(ctx context.Context, userID string, dedupeKey string) (bool, error) {
-	row := q.db.QueryRow(ctx, noticeTold, userID, dedupeKey)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
 }
 
 const notices = `-- name: Notices :many
@@ -200,6 +189,38 @@ func (q *Queries) Notices(ctx context.Context, arg NoticesParams) ([]Notificatio
 			&i.CreatedAt,
 			&i.ReadAt,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const noticesTold = `-- name: NoticesTold :many
+select n.user_id, n.dedupe_key::text as dedupe_key
+from (select unnest($1::uuid[]) as user_id, unnest($2::text[]) as dedupe_key) r
+join notification n on n.user_id = r.user_id and n.dedupe_key = r.dedupe_key
+`
+
+type NoticesToldRow struct {
+	UserID    string
+	DedupeKey string
+}
+
+// Which of the people have been told before, and what.
+func (q *Queries) NoticesTold(ctx context.Context, users []string, dedupeKeys []string) ([]NoticesToldRow, error) {
+	rows, err := q.db.Query(ctx, noticesTold, users, dedupeKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []NoticesToldRow
+	for rows.Next() {
+		var i NoticesToldRow
+		if err := rows.Scan(&i.UserID, &i.DedupeKey); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -77,6 +77,16 @@ func (q *Queries) ClaimGrains(ctx context.Context, kinds []string, identities []
 	return items, nil
 }
 
+const freeAnswers = `-- name: FreeAnswers :exec
+delete from idempotency i using (select unnest($1::uuid[]) as caller, unnest($2::text[]) as key) r
+where i.caller = r.caller and i.key = r.key and i.response is null
+`
+
+func (q *Queries) FreeAnswers(ctx context.Context, callers []string, keys []string) error {
+	_, err := q.db.Exec(ctx, freeAnswers, callers, keys)
+	return err
+}
+
 const holdFence = `-- name: HoldFence :one
 select version from grain_snapshot
 where kind = $1 and identity = $2 and epoch = $3
@@ -101,6 +111,30 @@ func (q *Queries) KeepAnswer(ctx context.Context, response []byte, caller string
 	return err
 }
 
+const keepAnswers = `-- name: KeepAnswers :exec
+update idempotency i set request_hash = r.request_hash, response = r.response::json
+from (select unnest($1::uuid[]) as caller, unnest($2::text[]) as key, unnest($3::bytea[]) as request_hash,
+             unnest($4::text[]) as response) r
+where i.caller = r.caller and i.key = r.key
+`
+
+type KeepAnswersParams struct {
+	Callers       []string
+	Keys          []string
+	RequestHashes [][]byte
+	Responses     []string
+}
+
+func (q *Queries) KeepAnswers(ctx context.Context, arg KeepAnswersParams) error {
+	_, err := q.db.Exec(ctx, keepAnswers,
+		arg.Callers,
+		arg.Keys,
+		arg.RequestHashes,
+		arg.Responses,
+	)
+	return err
+}
+
 const keptAnswer = `-- name: KeptAnswer :one
 select request_hash, response from idempotency
 where caller = $1 and key = $2
@@ -116,6 +150,44 @@ func (q *Queries) KeptAnswer(ctx context.Context, caller string, key string) (Ke
 	var i KeptAnswerRow
 	err := row.Scan(&i.RequestHash, &i.Response)
 	return i, err
+}
+
+const keptAnswers = `-- name: KeptAnswers :many
+select i.caller, i.key, i.request_hash, i.response
+from (select unnest($1::uuid[]) as caller, unnest($2::text[]) as key) r
+join idempotency i on i.caller = r.caller and i.key = r.key
+`
+
+type KeptAnswersRow struct {
+	Caller      string
+	Key         string
+	RequestHash []byte
+	Response    []byte
+}
+
+func (q *Queries) KeptAnswers(ctx context.Context, callers []string, keys []string) ([]KeptAnswersRow, error) {
+	rows, err := q.db.Query(ctx, keptAnswers, callers, keys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []KeptAnswersRow
+	for rows.Next() {
+		var i KeptAnswersRow
+		if err := rows.Scan(
+			&i.Caller,
+			&i.Key,
+			&i.RequestHash,
+			&i.Response,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const presentGrains = `-- name: PresentGrains :many
@@ -194,6 +266,43 @@ func (q *Queries) ReserveAnswer(ctx context.Context, caller string, key string, 
 	var key_2 string
 	err := row.Scan(&key_2)
 	return key_2, err
+}
+
+const reserveAnswers = `-- name: ReserveAnswers :many
+insert into idempotency (caller, key, request_hash)
+select r.caller, r.key, r.request_hash
+from (select unnest($1::uuid[]) as caller, unnest($2::text[]) as key, unnest($3::bytea[]) as request_hash) r
+order by r.caller, r.key
+on conflict (caller, key) do update
+set request_hash = excluded.request_hash, response = null, created_at = now()
+where idempotency.created_at <= now() - interval '24 hours'
+returning caller, key
+`
+
+type ReserveAnswersRow struct {
+	Caller string
+	Key    string
+}
+
+// Takes keys as ReserveAnswer does, in an order that all writers keep, and returns those that have no answer.
+func (q *Queries) ReserveAnswers(ctx context.Context, callers []string, keys []string, requestHashes [][]byte) ([]ReserveAnswersRow, error) {
+	rows, err := q.db.Query(ctx, reserveAnswers, callers, keys, requestHashes)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ReserveAnswersRow
+	for rows.Next() {
+		var i ReserveAnswersRow
+		if err := rows.Scan(&i.Caller, &i.Key); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const saveGrain = `-- name: SaveGrain :execrows

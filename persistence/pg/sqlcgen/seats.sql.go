@@ -222,15 +222,6 @@ func (q *Queries) EnrollmentsOf(ctx context.Context, userID string) ([]Enrollmen
 	return items, nil
 }
 
-const freeAnswer = `-- name: FreeAnswer :exec
-delete from idempotency where caller = $1 and key = $2 and response is null
-`
-
-func (q *Queries) FreeAnswer(ctx context.Context, caller string, key string) error {
-	_, err := q.db.Exec(ctx, freeAnswer, caller, key)
-	return err
-}
-
 const lockStudents = `-- name: LockStudents :many
 select u.id from app_user u
 where u.id = any($1::uuid[]) and u.status = 'active' and exists (select from user_role r where r.user_id = u.id and r.role = 'STUDENT')
