@@ -270,15 +270,10 @@ func (x *classes) act(c *grain.Context, m *DoClass) {
 
 func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) {
 	x.job(c, asker, func(c *grain.Context) {
-		var class nexus.Class
-		var changed bool
-		var news []string
-		var open *OpenClass
+		var done Done
 		now := time.Now().UTC().Truncate(time.Millisecond)
 		x.work(c, func(ctx context.Context) (err error) {
-			if class, changed, news, err = x.store.Do(ctx, c.Fence(), a, now); err == nil {
-				open, err = x.store.OpenClass(ctx, c.Fence())
-			}
+			done, err = x.store.Do(ctx, c.Fence(), a, now)
 			return err
 		}, func(err error) {
 			if err != nil {
@@ -286,12 +281,12 @@ func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) {
 				asker.Fail(err)
 				return
 			}
-			x.took(c, open)
-			if changed {
-				c.Publish(scheduleUpdate(class, a, now))
+			x.took(c, done.Open)
+			if done.Changed {
+				c.Publish(scheduleUpdate(done.Class, a, now))
 			}
-			x.spread(c, news)
-			asker.Reply(classDone(class))
+			x.spread(c, done.News)
+			asker.Reply(classDone(done.Class))
 		})
 	})
 }

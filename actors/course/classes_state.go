@@ -107,6 +107,9 @@ func (a Act) Apply(c nexus.Class, now time.Time) (after nexus.Class, changed boo
 	case a.What == ActCancel && stands(nexus.ClassScheduled):
 		c.Status, c.Reason = nexus.ClassCancelled, a.Reason
 	case a.What == ActMove && stands(nexus.ClassScheduled):
+		if c.StartsAt.Equal(a.Class.StartsAt) && c.EndsAt.Equal(a.Class.EndsAt) && c.Room == a.Class.Room && c.Reason == a.Reason {
+			return c, false, nil
+		}
 		c.StartsAt, c.EndsAt, c.Room, c.Reason = a.Class.StartsAt, a.Class.EndsAt, a.Class.Room, a.Reason
 	default:
 		return refused("not possible: the class is %s", c.Status)

@@ -39,15 +39,22 @@ type Mark struct {
 	At      time.Time
 }
 
+// Done is what has come of an act.
+type Done struct {
+	Class   nexus.Class
+	Changed bool
+	Open    *OpenClass // the course's open class after it; nil: none is
+	News    []string   // the streams of which there is news
+}
+
 // ClassStore keeps classes and who attended them. Every call is held to the grain's fence and fails with nexus.Fenced, changing nothing, once a
 // newer activation exists. What has been answered has been committed.
 type ClassStore interface {
 	// OpenClass returns the course's open class; nil if none is.
 	OpenClass(ctx context.Context, f nexus.Fence) (*OpenClass, error)
 	// Do does what staff asks: by Act.Apply, in one transaction with the absence of those who are not marked when a class closes, and with what
-	// people are told. It returns the class, whether it changed, and the streams of which there is news. NotFound for no such class of this course;
-	// Conflict if another class of the course is open, or the room is taken.
-	Do(ctx context.Context, f nexus.Fence, a Act, now time.Time) (nexus.Class, bool, []string, error)
+	// people are told. NotFound for no such class of this course; Conflict if another class of the course is open, or the room is taken.
+	Do(ctx context.Context, f nexus.Fence, a Act, now time.Time) (Done, error)
 	// Mark keeps marks and tries, in order. Who has a mark already keeps it. It returns the marks as they are kept, with FlagDeviceNew where the
 	// store knows of another device.
 	Mark(ctx context.Context, f nexus.Fence, class nexus.ClassID, marks []Mark) ([]nexus.AttendanceMark, error)

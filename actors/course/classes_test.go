@@ -49,8 +49,15 @@ func (f *fakeClasses) begin(fence nexus.Fence) error {
 func (f *fakeClasses) OpenClass(_ context.Context, fence nexus.Fence) (*OpenClass, error) {
 	err := f.begin(fence)
 	defer f.mu.Unlock()
-	if err != nil || f.class.Status != nexus.ClassOpen {
+	if err != nil {
 		return nil, err
+	}
+	return f.opened(), nil
+}
+
+func (f *fakeClasses) opened() *OpenClass {
+	if f.class.Status != nexus.ClassOpen {
+		return nil
 	}
 	o := &OpenClass{Class: f.class, Secret: f.secret, Marks: map[nexus.UserID]nexus.AttendanceStatus{}, Devices: map[string]nexus.UserID{}, Place: f.place, FenceM: 50}
 	for u, m := range f.marks {
@@ -59,23 +66,23 @@ func (f *fakeClasses) OpenClass(_ context.Context, fence nexus.Fence) (*OpenClas
 	for d, u := range f.devices {
 		o.Devices[d] = u
 	}
-	return o, nil
+	return o
 }
 
-func (f *fakeClasses) Do(_ context.Context, fence nexus.Fence, a Act, now time.Time) (nexus.Class, bool, []string, error) {
+func (f *fakeClasses) Do(_ context.Context, fence nexus.Fence, a Act, now time.Time) (Done, error) {
 	err := f.begin(fence)
 	defer f.mu.Unlock()
 	if err != nil {
-		return nexus.Class{}, false, nil, err
+		return Done{}, err
 	}
 	c, changed, err := a.Apply(f.class, now)
 	if err != nil {
-		return c, false, nil, err
+		return Done{}, err
 	}
 	f.class = c
 	f.writes++
 	err, f.doubt = f.doubt, nil
-	return c, changed, []string{"academic/x"}, err
+	return Done{Class: c, Changed: changed, Open: f.opened(), News: []string{"academic/x"}}, err
 }
 
 func (f *fakeClasses) Mark(_ context.Context, fence nexus.Fence, _ nexus.ClassID, marks []Mark) (kept []nexus.AttendanceMark, err error) {

@@ -115,23 +115,32 @@ func (s *Classes) History(ctx context.Context, id nexus.CourseID, user nexus.Use
 	return history, err
 }
 
-// Register returns the classes of a course that were held, in order, and everybody's marks in them, by name.
+// maxCells bounds a register: a thousand students in the classes of a year.
+const maxCells = 250_000
+
+// Register returns the classes of a course that were held, in order, and everybody's marks in them, by name. TooLarge for more than maxClasses or
+// maxCells.
 func (s *Classes) Register(ctx context.Context, id nexus.CourseID) (nexus.Register, error) {
 	r := nexus.Register{}
 	err := s.db.read(ctx, "read register", func(ctx context.Context, q *sqlcgen.Queries) error {
 		r = nexus.Register{}
-		classes, err := q.Classes(ctx, sqlcgen.ClassesParams{
-			CourseID: string(id), FromAt: time.Unix(0, 0), ToAt: time.Now().AddDate(10, 0, 0), MaxRows: maxClasses,
-		})
+		classes, err := q.HeldClasses(ctx, string(id), maxClasses+1)
 		if err != nil {
 			return err
 		}
-		for _, c := range classes {
-			if st := nexus.ClassStatus(c.Status); st == nexus.ClassOpen || st == nexus.ClassClosed {
-				r.Classes = append(r.Classes, classOf(c))
-			}
+		students, err := q.CountEnrolled(ctx, string(id))
+		if err != nil {
+			return err
 		}
-		rows, err := q.Register(ctx, string(id))
+		if len(classes) > maxClasses || int(students)*len(classes) > maxCells {
+			return nexus.Errorf(nexus.TooLarge, "a register has at most %d sessions, and %d marks", maxClasses, maxCells)
+		}
+		ids := make([]string, len(classes))
+		for i, c := range classes {
+			ids[i] = c.ID
+			r.Classes = append(r.Classes, classOf(c))
+		}
+		rows, err := q.Register(ctx, ids, string(id))
 		for _, row := range rows {
 			if n := len(r.Students); n == 0 || r.Students[n-1].User != nexus.UserID(row.UserID) {
 				r.Students = append(r.Students, nexus.RegisterLine{

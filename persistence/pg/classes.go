@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"nexus"
@@ -33,49 +34,55 @@ func (s *Classes) OpenClass(ctx context.Context, f nexus.Fence) (open *course.Op
 		if err := held(ctx, q, f); err != nil {
 			return err
 		}
-		r, err := q.OpenClassOf(ctx, f.ID)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		marks, err := q.MarksOf(ctx, r.ClassView.ID)
-		if err != nil {
-			return err
-		}
-		open = &course.OpenClass{
-			Class: classOf(r.ClassView), Secret: r.Secret, Marks: make(map[nexus.UserID]nexus.AttendanceStatus, len(marks)), Devices: map[string]nexus.UserID{},
-		}
-		if r.Lat != nil && r.Lng != nil && r.FenceM != nil {
-			open.Place, open.FenceM = &nexus.Position{Lat: *r.Lat, Lng: *r.Lng}, int(*r.FenceM)
-		}
-		for _, m := range marks { // in order of time: the first that a device marked is its own
-			open.Marks[nexus.UserID(m.UserID)] = nexus.AttendanceStatus(m.Status)
-			if _, used := open.Devices[string(m.Device)]; len(m.Device) > 0 && !used {
-				open.Devices[string(m.Device)] = nexus.UserID(m.UserID)
-			}
-		}
-		return nil
+		open, err = openClassOf(ctx, q, f.ID)
+		return err
 	})
 	return open, err
 }
 
+func openClassOf(ctx context.Context, q *sqlcgen.Queries, id string) (*course.OpenClass, error) {
+	r, err := q.OpenClassOf(ctx, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	marks, err := q.MarksOf(ctx, r.ClassView.ID)
+	if err != nil {
+		return nil, err
+	}
+	open := &course.OpenClass{
+		Class: classOf(r.ClassView), Secret: r.Secret, Marks: make(map[nexus.UserID]nexus.AttendanceStatus, len(marks)), Devices: map[string]nexus.UserID{},
+	}
+	if r.Lat != nil && r.Lng != nil && r.FenceM != nil {
+		open.Place, open.FenceM = &nexus.Position{Lat: *r.Lat, Lng: *r.Lng}, int(*r.FenceM)
+	}
+	for _, m := range marks { // in order of time: the first that a device marked is its own
+		open.Marks[nexus.UserID(m.UserID)] = nexus.AttendanceStatus(m.Status)
+		if _, used := open.Devices[string(m.Device)]; len(m.Device) > 0 && !used {
+			open.Devices[string(m.Device)] = nexus.UserID(m.UserID)
+		}
+	}
+	return open, nil
+}
+
 // Do does what staff asks, in one transaction with the absence of those who are not marked when a class closes, and with what people are told.
-func (s *Classes) Do(ctx context.Context, f nexus.Fence, a course.Act, now time.Time) (class nexus.Class, changed bool, news []string, err error) {
+func (s *Classes) Do(ctx context.Context, f nexus.Fence, a course.Act, now time.Time) (done course.Done, err error) {
 	err = s.db.tx(ctx, a.What+" class", func(ctx context.Context, q *sqlcgen.Queries) error {
 		x := &acting{q: q, act: a, now: now}
 		if err := held(ctx, q, f); err != nil {
 			return err
 		}
-		var err error
-		if class, err = once(ctx, q, a.By, func() (nexus.Class, error) { return x.do(ctx, nexus.CourseID(f.ID)) }); err != nil {
+		class, err := once(ctx, q, a.By, func() (nexus.Class, error) { return x.do(ctx, nexus.CourseID(f.ID)) })
+		if err != nil {
 			return err
 		}
-		changed, news = x.changed, x.news
-		return nil
+		open, err := openClassOf(ctx, q, f.ID)
+		done = course.Done{Class: class, Changed: x.changed, Open: open, News: x.news}
+		return err
 	})
-	return class, changed, news, err
+	return done, err
 }
 
 // acting is one transaction of Do.
@@ -182,9 +189,9 @@ func (x *acting) add(ctx context.Context, c nexus.Course, term nexus.Term) (befo
 
 // planned is the class of a meeting on a day.
 func planned(c nexus.Class, m nexus.Meeting, term nexus.Term) (nexus.Class, error) {
-	zone, err := time.LoadLocation(term.TZ)
+	zone, err := zoneOf(term)
 	if err != nil {
-		return c, fmt.Errorf("load the zone of %s: %w", term.ID, err)
+		return c, err
 	}
 	if c.StartsAt, c.EndsAt, err = m.At(c.OccursOn, zone); err != nil {
 		return c, err
@@ -248,36 +255,34 @@ func roomFree(ctx context.Context, q *sqlcgen.Queries, term nexus.Term, c nexus.
 	if err := q.LockRoomsAndTeachers(ctx); err != nil {
 		return err
 	}
-	zone, err := time.LoadLocation(term.TZ)
+	zone, err := zoneOf(term)
 	if err != nil {
-		return fmt.Errorf("load the zone of %s: %w", term.ID, err)
+		return err
 	}
-	from, to := c.StartsAt.In(zone), c.EndsAt.In(zone)
+	taken := func(by string, from, to time.Time) error {
+		return onField(nexus.Conflict, "roomId", "is taken by %s from %s to %s", by, from.In(zone).Format("15:04"), to.In(zone).Format("15:04"))
+	}
 	classes, err := q.RoomTakenByClass(ctx, sqlcgen.RoomTakenByClassParams{RoomID: string(c.Room), ID: string(c.ID), StartsAt: c.StartsAt, EndsAt: c.EndsAt})
 	if err != nil {
 		return err
 	}
 	for _, o := range classes {
-		return onField(nexus.Conflict, "roomId", "is taken by %s from %s to %s", o.Code, o.StartsAt.In(zone).Format("15:04"), o.EndsAt.In(zone).Format("15:04"))
+		return taken(o.Code, o.StartsAt, o.EndsAt)
+	}
+	own := string(c.Meeting)
+	if own == "" {
+		own = uuid.Nil.String()
 	}
 	meetings, err := q.RoomTakenByMeeting(ctx, sqlcgen.RoomTakenByMeetingParams{
-		RoomID: string(c.Room), MeetingID: meetingOr(c.Meeting), Tz: term.TZ, Day: from.Format(time.DateOnly), Starts: from.Format("15:04"), Ends: to.Format("15:04"),
+		RoomID: string(c.Room), StartsAt: c.StartsAt, EndsAt: c.EndsAt, MeetingID: own, OccursOn: c.OccursOn,
 	})
 	if err != nil {
 		return err
 	}
 	for _, o := range meetings {
-		return onField(nexus.Conflict, "roomId", "is taken by %s from %s to %s", o.Code, o.Starts, o.Ends)
+		return taken(o.Code, o.StartsAt, o.EndsAt)
 	}
 	return nil
-}
-
-// meetingOr is the meeting whose own occurrence is no clash, or none.
-func meetingOr(m nexus.MeetingID) string {
-	if m == "" {
-		return "00000000-0000-0000-0000-000000000000"
-	}
-	return string(m)
 }
 
 // tell lets those know who are concerned: each change as a line of their streams, what changes their day as a notice too, and who slips what it comes to.
@@ -312,9 +317,9 @@ func (x *acting) tell(ctx context.Context, c nexus.Course, term nexus.Term, befo
 
 // changeNotices say what has become of somebody's day.
 func changeNotices(users []nexus.UserID, c nexus.Course, term nexus.Term, before *nexus.Class, after nexus.Class) ([]nexus.Notice, error) {
-	zone, err := time.LoadLocation(term.TZ)
+	zone, err := zoneOf(term)
 	if err != nil {
-		return nil, fmt.Errorf("load the zone of %s: %w", term.ID, err)
+		return nil, err
 	}
 	const layout = "Mon 2 Jan 15:04"
 	title, kind, body := c.Code+" is cancelled", "class.cancelled", "The class of "+before.StartsAt.In(zone).Format(layout)+" is not held."

@@ -1,6 +1,7 @@
 package pg_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"nexus/actors/course"
 	"nexus/persistence/pg"
 	"nexus/persistence/pg/pgfix"
+	"nexus/persistence/pg/sqlcgen"
 )
 
 // room of a course with students, whose classes are held by its grain.
@@ -59,8 +61,8 @@ func at(clock string) time.Time {
 func (c *classroom) do(a course.Act, now time.Time) (nexus.Class, []string, error) {
 	c.Helper()
 	a.By = c.teacher
-	class, _, news, err := c.classes.Do(c.Context(), c.fence, a, now)
-	return class, news, err
+	done, err := c.classes.Do(c.Context(), c.fence, a, now)
+	return done.Class, done.News, err
 }
 
 // plan adds a class from nine to ten.
@@ -277,17 +279,105 @@ func TestARoomIsNotTakenTwice(t *testing.T) {
 	if !strings.Contains(err.Error(), "CS2 from 11:00 to 12:00") {
 		t.Errorf("%v", err)
 	}
-	_, _, _, err = c.classes.Do(t.Context(), other.fence, course.Act{What: course.ActAdd, By: c.teacher, Class: nexus.Class{
+	_, err = c.classes.Do(t.Context(), other.fence, course.Act{What: course.ActAdd, By: c.teacher, Class: nexus.Class{
 		Course: other.id, StartsAt: at("15:00"), EndsAt: at("16:00"), Room: nexus.RoomID(room),
 	}}, at("08:00"))
 	ok(t, err)
 	onField(t, move("15:59", "17:00"), nexus.Conflict, "roomId")
 	ok(t, move("12:00", "13:00"))
 	ok(t, move("12:30", "13:30")) // its own place is no clash
-	_, _, _, err = c.classes.Do(t.Context(), other.fence, course.Act{What: course.ActAdd, By: c.teacher, Class: nexus.Class{
+	_, err = c.classes.Do(t.Context(), other.fence, course.Act{What: course.ActAdd, By: c.teacher, Class: nexus.Class{
 		Course: other.id, Meeting: nexus.MeetingID(meeting), OccursOn: "2026-10-05",
 	}}, at("08:00"))
 	ok(t, err)
+}
+
+// TestARoomIsTakenByTheClock: past midnight, in a term of another zone, and not by what has gone elsewhere.
+func TestARoomIsTakenByTheClock(t *testing.T) {
+	t.Parallel()
+	c := newClassroom(t, 1)
+	room, other := nexus.NewID(), newLecture(t, c.db, "CS2", 5, 0)
+	c.run(`insert into room (id, block_code, block_name, number) values ($1, 'A', 'A', '1')`, room)
+	c.run(`insert into term (id, name, starts_on, ends_on, tz) values ('T9', 'x', '2026-09-01', '2026-12-18', 'Asia/Kolkata')`)
+	abroad := newLectureIn(t, c.db, "T9", "IN1", 5, 0)
+	early, evening := nexus.NewID(), nexus.NewID()
+	c.run(`insert into course_meeting (id, course_id, weekday, starts, ends, room_id) values ($1, $2, 2, '00:15', '01:15', $3)`, early, string(other.id), room)
+	c.run(`insert into course_meeting (id, course_id, weekday, starts, ends, room_id) values ($1, $2, 1, '20:30', '21:30', $3)`, evening, string(abroad.id), room)
+	class := c.plan()
+	move := func(from, to time.Time) error {
+		_, _, err := c.do(course.Act{What: course.ActMove, Class: nexus.Class{ID: class.ID, StartsAt: from, EndsAt: to, Room: nexus.RoomID(room)}}, at("08:00"))
+		return err
+	}
+	for clash, err := range map[string]error{
+		"CS2 from 00:15 to 01:15": move(at("23:00"), at("23:00").Add(80*time.Minute)), // until 00:20 on Tuesday
+		"IN1 from 15:00 to 16:00": move(at("15:30"), at("16:30")),                     // 20:30 in India
+	} {
+		onField(t, err, nexus.Conflict, "roomId")
+		if !strings.Contains(err.Error(), clash) {
+			t.Errorf("%v, want %s", err, clash)
+		}
+	}
+	c.run(`insert into class_session (id, course_id, meeting_id, occurs_on, starts_at, ends_at, status) values ($1, $2, $3, '2026-10-06', $4, $5, 'CANCELLED')`,
+		nexus.NewID(), string(other.id), early, at("00:15").AddDate(0, 0, 1), at("01:15").AddDate(0, 0, 1))
+	ok(t, move(at("23:00"), at("23:00").Add(80*time.Minute)))
+	c.run(`insert into term_holiday values ('T9', '2026-10-05', 'Day off')`)
+	ok(t, move(at("15:30"), at("16:30")))
+}
+
+// TestAMoveIsToldOnce.
+func TestAMoveIsToldOnce(t *testing.T) {
+	t.Parallel()
+	c := newClassroom(t, 1)
+	class := c.plan()
+	move := course.Act{What: course.ActMove, Reason: "Painters", Class: nexus.Class{ID: class.ID, StartsAt: at("13:00"), EndsAt: at("14:00")}}
+	first, news, err := c.do(move, at("08:00"))
+	if err != nil || len(news) == 0 {
+		t.Fatalf("%v %v", news, err)
+	}
+	again, news, err := c.do(move, at("08:01"))
+	if err != nil || len(news) != 0 || again.Version != first.Version {
+		t.Errorf("%+v %v %v", again, news, err)
+	}
+	move.Reason = "Painters, and a flood"
+	if other, news, err := c.do(move, at("08:02")); err != nil || len(news) == 0 || other.Version != first.Version+1 {
+		t.Errorf("%+v %v %v", other, news, err)
+	}
+}
+
+// TestAClassIsAddedWhileItsCourseIsLocked: whoever plans meetings locks the course and then waits for the rooms, whoever adds a class has the rooms and
+// then refers to the course.
+func TestAClassIsAddedWhileItsCourseIsLocked(t *testing.T) {
+	t.Parallel()
+	c := newClassroom(t, 1)
+	ok(t, c.db.Tx(t.Context(), func(ctx context.Context, q *sqlcgen.Queries) error {
+		if _, err := q.LockCourse(ctx, string(c.id)); err != nil {
+			return err
+		}
+		c.plan()
+		return nil
+	}))
+}
+
+// TestARegisterIsBounded.
+func TestARegisterIsBounded(t *testing.T) {
+	t.Parallel()
+	c := newClassroom(t, 300)
+	held := func(n int) {
+		t.Helper()
+		c.run(`insert into class_session (id, course_id, starts_at, ends_at, status)
+			select gen_random_uuid(), $1, '2026-10-05'::timestamptz + n * interval '1 hour', '2026-10-05'::timestamptz + (n + 1) * interval '1 hour', 'CLOSED'
+			from generate_series(1, $2::integer) n`, string(c.id), n)
+	}
+	c.plan() // no session that was held
+	held(800)
+	r, err := c.classes.Register(t.Context(), c.id)
+	ok(t, err)
+	if len(r.Classes) != 800 || len(r.Students) != 300 || len(r.Students[0].Marks) != 800 {
+		t.Errorf("%d sessions, %d students", len(r.Classes), len(r.Students))
+	}
+	held(40)
+	_, err = c.classes.Register(t.Context(), c.id)
+	code(t, err, nexus.TooLarge)
 }
 
 func TestClassesAreFenced(t *testing.T) {
@@ -296,7 +386,7 @@ func TestClassesAreFenced(t *testing.T) {
 	class := c.plan()
 	old := c.fence
 	c.claim()
-	_, _, _, err := c.classes.Do(t.Context(), old, course.Act{What: course.ActOpen, Class: nexus.Class{ID: class.ID}}, at("09:00"))
+	_, err := c.classes.Do(t.Context(), old, course.Act{What: course.ActOpen, Class: nexus.Class{ID: class.ID}}, at("09:00"))
 	code(t, err, nexus.Fenced)
 	_, err = c.classes.Mark(t.Context(), old, class.ID, []course.Mark{marked(c.students[0], "")})
 	code(t, err, nexus.Fenced)

@@ -72,6 +72,9 @@ func (s *Courses) SetMeetings(ctx context.Context, by nexus.Caller, id nexus.Cou
 		if err := clash(ctx, q, id, "meetings"); err != nil {
 			return nil, err
 		}
+		if err := roomsFree(ctx, q, id, term); err != nil {
+			return nil, err
+		}
 		if err := q.TouchCourse(ctx, string(id)); err != nil {
 			return nil, err
 		}
@@ -186,15 +189,34 @@ func clash(ctx context.Context, q *sqlcgen.Queries, id nexus.CourseID, field str
 	if err := q.LockRoomsAndTeachers(ctx); err != nil {
 		return err
 	}
-	found, err := q.MeetingClashes(ctx, string(id))
-	if err != nil || len(found) == 0 {
+	meetings, err := q.MeetingClashes(ctx, string(id))
+	if err != nil {
 		return err
 	}
-	what, f := "the teacher", found[0]
-	if f.Room {
-		what = "the room"
+	for _, f := range meetings {
+		what := "the teacher"
+		if f.Room {
+			what = "the room"
+		}
+		return onField(nexus.Conflict, field, "%s is taken by %s on %s from %s to %s", what, f.Code, time.Weekday(f.Weekday%7), f.Starts, f.Ends)
 	}
-	e := nexus.Errorf(nexus.Conflict, "%s is taken by %s on %s from %s to %s", what, f.Code, time.Weekday(f.Weekday%7), f.Starts, f.Ends)
-	e.Fields = []nexus.FieldError{{Field: field, Detail: e.Message}}
-	return e
+	return nil
+}
+
+// roomsFree fails with Conflict if a course meets in a room where another one has planned a class of its own, or moved one. It comes after clash,
+// under the same lock.
+func roomsFree(ctx context.Context, q *sqlcgen.Queries, id nexus.CourseID, term nexus.Term) error {
+	zone, err := zoneOf(term)
+	if err != nil {
+		return err
+	}
+	classes, err := q.RoomsTakenByClasses(ctx, string(id))
+	if err != nil {
+		return err
+	}
+	for _, f := range classes {
+		from, to := f.StartsAt.In(zone), f.EndsAt.In(zone)
+		return onField(nexus.Conflict, "meetings", "the room is taken by %s on %s from %s to %s", f.Code, from.Format(time.DateOnly), from.Format("15:04"), to.Format("15:04"))
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -176,6 +177,25 @@ func TestARoomAndATeacherAreInOnePlaceAtATime(t *testing.T) {
 	_, err = p.courses.CreateTerm(t.Context(), system, nexus.Term{ID: "T2", Name: "x", StartsOn: "2100-01-01", EndsOn: "2100-03-01", TZ: "UTC"})
 	ok(t, err)
 	_, err = p.set(pgfix.Course(t, p.db, "T2", "CS1", 1, 1, p.teachers[0]), monday("09:00", "10:30", p.rooms[0]))
+	ok(t, err)
+}
+
+// TestAMeetingGivesWayToAClass that another course has planned in its room, or moved there.
+func TestAMeetingGivesWayToAClass(t *testing.T) {
+	t.Parallel()
+	p := newWeek(t)
+	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 14)
+	weekly := nexus.Meeting{Weekday: (int(day.Weekday())+6)%7 + 1, Starts: "09:00", Ends: "10:00", Room: p.rooms[0], Kind: "LECTURE"}
+	id := nexus.NewID()
+	exec(t, p.db.Pool(), `insert into class_session (id, course_id, room_id, starts_at, ends_at) values ($1, $2, $3, $4, $5)`,
+		id, string(p.b), string(p.rooms[0]), day.Add(9*time.Hour+30*time.Minute), day.Add(11*time.Hour))
+	_, err := p.set(p.a, weekly)
+	onField(t, err, nexus.Conflict, "meetings")
+	if want := "the room is taken by MA1 on " + day.Format(time.DateOnly) + " from 09:30 to 11:00"; !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+	exec(t, p.db.Pool(), `update class_session set status = 'CANCELLED' where id = $1`, id)
+	_, err = p.set(p.a, weekly)
 	ok(t, err)
 }
 

@@ -25,7 +25,12 @@ type lecture struct {
 
 func newLecture(t *testing.T, db *pg.DB, code string, capacity, waitlist int) *lecture {
 	t.Helper()
-	l := &lecture{T: t, db: db, seats: pg.NewSeats(db), id: pgfix.Course(t, db, "T1", code, capacity, waitlist, "")}
+	return newLectureIn(t, db, "T1", code, capacity, waitlist)
+}
+
+func newLectureIn(t *testing.T, db *pg.DB, term nexus.TermID, code string, capacity, waitlist int) *lecture {
+	t.Helper()
+	l := &lecture{T: t, db: db, seats: pg.NewSeats(db), id: pgfix.Course(t, db, term, code, capacity, waitlist, "")}
 	l.claim()
 	return l
 }

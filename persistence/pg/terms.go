@@ -244,3 +244,12 @@ func roomOf(r sqlcgen.Room) nexus.Room {
 	}
 	return room
 }
+
+// zoneOf is the zone that a term's days and times are in.
+func zoneOf(t nexus.Term) (*time.Location, error) {
+	zone, err := time.LoadLocation(t.TZ)
+	if err != nil {
+		return nil, fmt.Errorf("load the zone of %s: %w", t.ID, err)
+	}
+	return zone, nil
+}

@@ -37,16 +37,21 @@ where c.room_id = @room_id::uuid and c.id <> @id and c.status in ('SCHEDULED', '
 order by c.starts_at limit 1;
 
 -- name: RoomTakenByMeeting :many
--- A meeting that is held in a room on a day of its term at that time by the clock of a zone, and that nobody has moved or cancelled.
-select o.code, to_char(m.starts, 'HH24:MI')::text as starts, to_char(m.ends, 'HH24:MI')::text as ends
-from course_meeting m join course o on o.id = m.course_id join term t on t.id = o.term_id
-where m.room_id = @room_id::uuid and m.id <> @meeting_id::uuid and t.tz = @tz
-  and m.weekday = extract(isodow from (@day::text)::date)
-  and (@day::text)::date between coalesce(m.from_day, t.starts_on) and coalesce(m.until_day, t.ends_on)
-  and m.starts < (@ends::text)::time and m.ends > (@starts::text)::time
-  and not exists (select from term_holiday h where h.term_id = t.id and h.day = (@day::text)::date)
-  and not exists (select from class_session s where s.meeting_id = m.id and s.occurs_on = (@day::text)::date)
-order by m.starts limit 1;
+-- A meeting that is held in a room at that time, other than the class's own.
+select o.code, w.starts_at, w.ends_at
+from meeting_occurrence w join course o on o.id = w.course_id
+where w.room_id = @room_id::uuid and w.starts_at < @ends_at and w.ends_at > @starts_at
+  and not (w.meeting_id = @meeting_id::uuid and to_char(w.day, 'YYYY-MM-DD') = @occurs_on::text)
+order by w.starts_at limit 1;
+
+-- name: RoomsTakenByClasses :many
+-- A class of another course that somebody has planned in a room, or moved there, when a meeting of this course is held in it.
+select o.code, c.starts_at, c.ends_at
+from meeting_occurrence w
+join class_session c on c.room_id = w.room_id and c.course_id <> w.course_id and c.starts_at < w.ends_at and c.ends_at > w.starts_at
+join course o on o.id = c.course_id
+where w.course_id = @course_id and c.status in ('SCHEDULED', 'OPEN') and c.ends_at > now()
+order by c.starts_at limit 1;
 
 -- name: Concerned :many
 -- Who has a seat in a course or teaches it.
@@ -127,11 +132,17 @@ join attendance a on a.session_id = c.id and a.user_id = @user_id
 where c.course_id = @course_id and c.status = 'CLOSED'
 order by c.starts_at desc limit 1000;
 
+-- name: HeldClasses :many
+select * from class_view where course_id = @course_id and status in ('OPEN', 'CLOSED') order by starts_at, id limit @max_rows;
+
+-- name: CountEnrolled :one
+select count(*) from enrollment where course_id = @course_id and status = 'ENROLLED';
+
 -- name: Register :many
--- Everybody's marks in all classes of a course, student by student.
+-- Everybody's marks in classes of a course, student by student.
 select u.id as user_id, coalesce(u.reg_no, '')::text as reg_no, p.full_name as name, c.id as session_id, coalesce(a.status, '')::text as status
 from enrollment e join app_user u on u.id = e.user_id join profile p on p.user_id = u.id
-join class_session c on c.course_id = e.course_id and c.status in ('OPEN', 'CLOSED')
+join class_session c on c.id = any(@sessions::uuid[])
 left join attendance a on a.session_id = c.id and a.user_id = u.id
 where e.course_id = @course_id and e.status = 'ENROLLED'
 order by p.full_name, u.id, c.starts_at, c.id;

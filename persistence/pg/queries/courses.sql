@@ -53,7 +53,8 @@ order by c.id limit @max_rows;
 select * from course_view where id = any(@ids::uuid[]);
 
 -- name: LockCourse :one
-select version from course where id = @id for update;
+-- What refers to the course may be added meanwhile: a class, by whoever waits for its room.
+select version from course where id = @id for no key update;
 
 -- name: InsertCourse :exec
 insert into course (id, term_id, code, title, credits, capacity, waitlist_capacity, min_attendance_pct)

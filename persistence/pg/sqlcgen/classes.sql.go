@@ -368,6 +368,17 @@ func (q *Queries) CorrectMark(ctx context.Context, arg CorrectMarkParams) (Atten
 	return i, err
 }
 
+const countEnrolled = `-- name: CountEnrolled :one
+select count(*) from enrollment where course_id = $1 and status = 'ENROLLED'
+`
+
+func (q *Queries) CountEnrolled(ctx context.Context, courseID string) (int64, error) {
+	row := q.db.QueryRow(ctx, countEnrolled, courseID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const coursesWithOpenClass = `-- name: CoursesWithOpenClass :many
 select course_id from class_session where status = 'OPEN'
 `
@@ -385,6 +396,46 @@ func (q *Queries) CoursesWithOpenClass(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		items = append(items, course_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const heldClasses = `-- name: HeldClasses :many
+select id, course_id, meeting_id, occurs_on, starts_at, ends_at, room_id, topic, status, reason, fenced, late_min, opened_at, closed_at, version from class_view where course_id = $1 and status in ('OPEN', 'CLOSED') order by starts_at, id limit $2
+`
+
+func (q *Queries) HeldClasses(ctx context.Context, courseID string, maxRows int32) ([]ClassView, error) {
+	rows, err := q.db.Query(ctx, heldClasses, courseID, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ClassView
+	for rows.Next() {
+		var i ClassView
+		if err := rows.Scan(
+			&i.ID,
+			&i.CourseID,
+			&i.MeetingID,
+			&i.OccursOn,
+			&i.StartsAt,
+			&i.EndsAt,
+			&i.RoomID,
+			&i.Topic,
+			&i.Status,
+			&i.Reason,
+			&i.Fenced,
+			&i.LateMin,
+			&i.OpenedAt,
+			&i.ClosedAt,
+			&i.Version,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -632,9 +683,9 @@ func (q *Queries) PutMarks(ctx context.Context, arg PutMarksParams) error {
 const register = `-- name: Register :many
 select u.id as user_id, coalesce(u.reg_no, '')::text as reg_no, p.full_name as name, c.id as session_id, coalesce(a.status, '')::text as status
 from enrollment e join app_user u on u.id = e.user_id join profile p on p.user_id = u.id
-join class_session c on c.course_id = e.course_id and c.status in ('OPEN', 'CLOSED')
+join class_session c on c.id = any($1::uuid[])
 left join attendance a on a.session_id = c.id and a.user_id = u.id
-where e.course_id = $1 and e.status = 'ENROLLED'
+where e.course_id = $2 and e.status = 'ENROLLED'
 order by p.full_name, u.id, c.starts_at, c.id
 `
 
@@ -646,9 +697,9 @@ type RegisterRow struct {
 	Status    string
 }
 
-// Everybody's marks in all classes of a course, student by student.
-func (q *Queries) Register(ctx context.Context, courseID string) ([]RegisterRow, error) {
-	rows, err := q.db.Query(ctx, register, courseID)
+// Everybody's marks in classes of a course, student by student.
+func (q *Queries) Register(ctx context.Context, sessions []string, courseID string) ([]RegisterRow, error) {
+	rows, err := q.db.Query(ctx, register, sessions, courseID)
 	if err != nil {
 		return nil, err
 	}
@@ -720,41 +771,35 @@ func (q *Queries) RoomTakenByClass(ctx context.Context, arg RoomTakenByClassPara
 }
 
 const roomTakenByMeeting = `-- name: RoomTakenByMeeting :many
-select o.code, to_char(m.starts, 'HH24:MI')::text as starts, to_char(m.ends, 'HH24:MI')::text as ends
-from course_meeting m join course o on o.id = m.course_id join term t on t.id = o.term_id
-where m.room_id = $1::uuid and m.id <> $2::uuid and t.tz = $3
-  and m.weekday = extract(isodow from ($4::text)::date)
-  and ($4::text)::date between coalesce(m.from_day, t.starts_on) and coalesce(m.until_day, t.ends_on)
-  and m.starts < ($5::text)::time and m.ends > ($6::text)::time
-  and not exists (select from term_holiday h where h.term_id = t.id and h.day = ($4::text)::date)
-  and not exists (select from class_session s where s.meeting_id = m.id and s.occurs_on = ($4::text)::date)
-order by m.starts limit 1
+select o.code, w.starts_at, w.ends_at
+from meeting_occurrence w join course o on o.id = w.course_id
+where w.room_id = $1::uuid and w.starts_at < $2 and w.ends_at > $3
+  and not (w.meeting_id = $4::uuid and to_char(w.day, 'YYYY-MM-DD') = $5::text)
+order by w.starts_at limit 1
 `
 
 type RoomTakenByMeetingParams struct {
 	RoomID    string
+	EndsAt    time.Time
+	StartsAt  time.Time
 	MeetingID string
-	Tz        string
-	Day       string
-	Ends      string
-	Starts    string
+	OccursOn  string
 }
 
 type RoomTakenByMeetingRow struct {
-	Code   string
-	Starts string
-	Ends   string
+	Code     string
+	StartsAt time.Time
+	EndsAt   time.Time
 }
 
-// A meeting that is held in a room on a day of its term at that time by the clock of a zone, and that nobody has moved or cancelled.
+// A meeting that is held in a room at that time, other than the class's own.
 func (q *Queries) RoomTakenByMeeting(ctx context.Context, arg RoomTakenByMeetingParams) ([]RoomTakenByMeetingRow, error) {
 	rows, err := q.db.Query(ctx, roomTakenByMeeting,
 		arg.RoomID,
+		arg.EndsAt,
+		arg.StartsAt,
 		arg.MeetingID,
-		arg.Tz,
-		arg.Day,
-		arg.Ends,
-		arg.Starts,
+		arg.OccursOn,
 	)
 	if err != nil {
 		return nil, err
@@ -763,7 +808,43 @@ func (q *Queries) RoomTakenByMeeting(ctx context.Context, arg RoomTakenByMeeting
 	var items []RoomTakenByMeetingRow
 	for rows.Next() {
 		var i RoomTakenByMeetingRow
-		if err := rows.Scan(&i.Code, &i.Starts, &i.Ends); err != nil {
+		if err := rows.Scan(&i.Code, &i.StartsAt, &i.EndsAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const roomsTakenByClasses = `-- name: RoomsTakenByClasses :many
+select o.code, c.starts_at, c.ends_at
+from meeting_occurrence w
+join class_session c on c.room_id = w.room_id and c.course_id <> w.course_id and c.starts_at < w.ends_at and c.ends_at > w.starts_at
+join course o on o.id = c.course_id
+where w.course_id = $1 and c.status in ('SCHEDULED', 'OPEN') and c.ends_at > now()
+order by c.starts_at limit 1
+`
+
+type RoomsTakenByClassesRow struct {
+	Code     string
+	StartsAt time.Time
+	EndsAt   time.Time
+}
+
+// A class of another course that somebody has planned in a room, or moved there, when a meeting of this course is held in it.
+func (q *Queries) RoomsTakenByClasses(ctx context.Context, courseID string) ([]RoomsTakenByClassesRow, error) {
+	rows, err := q.db.Query(ctx, roomsTakenByClasses, courseID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RoomsTakenByClassesRow
+	for rows.Next() {
+		var i RoomsTakenByClassesRow
+		if err := rows.Scan(&i.Code, &i.StartsAt, &i.EndsAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

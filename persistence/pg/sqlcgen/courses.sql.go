@@ -606,9 +606,10 @@ func (q *Queries) LockAssignment(ctx context.Context, id string) (Assignment, er
 }
 
 const lockCourse = `-- name: LockCourse :one
-select version from course where id = $1 for update
+select version from course where id = $1 for no key update
 `
 
+// What refers to the course may be added meanwhile: a class, by whoever waits for its room.
 func (q *Queries) LockCourse(ctx context.Context, id string) (int64, error) {
 	row := q.db.QueryRow(ctx, lockCourse, id)
 	var version int64

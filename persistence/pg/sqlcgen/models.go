@@ -375,6 +375,15 @@ type ImportRun struct {
 	EndedAt   *time.Time
 }
 
+type MeetingOccurrence struct {
+	MeetingID string
+	CourseID  string
+	RoomID    *string
+	Day       pgtype.Date
+	StartsAt  time.Time
+	EndsAt    time.Time
+}
+
 type MeetingView struct {
 	ID       string
 	CourseID string
