@@ -193,8 +193,8 @@ func clash(ctx context.Context, q *sqlcgen.Queries, id nexus.CourseID, field str
 	if err != nil {
 		return err
 	}
-	for _, f := range meetings {
-		what := "the teacher"
+	if len(meetings) > 0 {
+		what, f := "the teacher", meetings[0]
 		if f.Room {
 			what = "the room"
 		}
@@ -214,7 +214,7 @@ func roomsFree(ctx context.Context, q *sqlcgen.Queries, id nexus.CourseID, term 
 	if err != nil {
 		return err
 	}
-	for _, f := range classes {
+	for _, f := range classes { // one at most
 		from, to := f.StartsAt.In(zone), f.EndsAt.In(zone)
 		return onField(nexus.Conflict, "meetings", "the room is taken by %s on %s from %s to %s", f.Code, from.Format(time.DateOnly), from.Format("15:04"), to.Format("15:04"))
 	}

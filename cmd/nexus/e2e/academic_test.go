@@ -221,7 +221,9 @@ func TestAClassFromItsOpeningToItsEnd(t *testing.T) {
 	substitute.forget()
 	ravi.call(t, "POST", path+"/mark", object{"code": code.Code, "deviceId": "two"}, 200, nil)
 	desk.said("ATTENDANCE_TICK", attended(2))
-	desk.none("one who does not teach it hears", func(e event) bool { return e.Name == "ATTENDANCE_TICK" && strings.Contains(string(e.Args[0]), `"present":1`) })
+	desk.none("one who does not teach it hears", func(e event) bool {
+		return e.Name == "ATTENDANCE_TICK" && strings.Contains(string(e.Args[0]), `"present":1`)
+	})
 	substitute.none("one who does not teach it any more hears", func(e event) bool { return e.Name == "ATTENDANCE_TICK" || e.Name == "CODE" })
 	refusal(t, asha.call(t, "POST", path+"/mark", object{"code": "wrong"}, 409, nil))
 	refusal(t, asha.call(t, "GET", path+"/code", nil, 403, nil))
