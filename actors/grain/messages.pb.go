@@ -202,12 +202,8 @@ type Broadcast struct {
 	Urgent    bool                   `protobuf:"varint,7,opt,name=urgent,proto3" json:"urgent,omitempty"`      // ahead of all that is not
 	// Streams of class A with something new to fetch. Such a broadcast has no event of its own: what may not be lost is
 	// read from where it is kept, and this is only the hint to look now.
-	News   []string `protobuf:"bytes,8,rep,name=news,proto3" json:"news,omitempty"`
-	Except string   `protobuf:"bytes,9,opt,name=except,proto3" json:"except,omitempty"` // a user whose sockets are passed over, now and when they begin to listen; empty: nobody
-	// A topic that not everybody may hear, the rights to which have changed. Such a broadcast has no event of its own: whoever listens, and these users,
-	// are looked at again.
-	Rights        string   `protobuf:"bytes,10,opt,name=rights,proto3" json:"rights,omitempty"`
-	Users         []string `protobuf:"bytes,11,rep,name=users,proto3" json:"users,omitempty"`
+	News          []string `protobuf:"bytes,8,rep,name=news,proto3" json:"news,omitempty"`
+	Except        string   `protobuf:"bytes,9,opt,name=except,proto3" json:"except,omitempty"` // a user whose sockets are passed over, now and when they begin to listen; empty: nobody
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -305,20 +301,6 @@ func (x *Broadcast) GetExcept() string {
 	return ""
 }
 
-func (x *Broadcast) GetRights() string {
-	if x != nil {
-		return x.Rights
-	}
-	return ""
-}
-
-func (x *Broadcast) GetUsers() []string {
-	if x != nil {
-		return x.Users
-	}
-	return nil
-}
-
 var File_actors_grain_messages_proto protoreflect.FileDescriptor
 
 const file_actors_grain_messages_proto_rawDesc = "" +
@@ -333,7 +315,7 @@ const file_actors_grain_messages_proto_rawDesc = "" +
 	"\fFieldFailure\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\"\x06\n" +
-	"\x04Done\"\x87\x02\n" +
+	"\x04Done\"\xd9\x01\n" +
 	"\tBroadcast\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x01(\tR\tnamespace\x12\x14\n" +
@@ -343,10 +325,7 @@ const file_actors_grain_messages_proto_rawDesc = "" +
 	"\x03seq\x18\x06 \x01(\x03R\x03seq\x12\x16\n" +
 	"\x06urgent\x18\a \x01(\bR\x06urgent\x12\x12\n" +
 	"\x04news\x18\b \x03(\tR\x04news\x12\x16\n" +
-	"\x06except\x18\t \x01(\tR\x06except\x12\x16\n" +
-	"\x06rights\x18\n" +
-	" \x01(\tR\x06rights\x12\x14\n" +
-	"\x05users\x18\v \x03(\tR\x05usersB\x14Z\x12nexus/actors/grainb\x06proto3"
+	"\x06except\x18\t \x01(\tR\x06exceptB\x14Z\x12nexus/actors/grainb\x06proto3"
 
 var (
 	file_actors_grain_messages_proto_rawDescOnce sync.Once

@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"nexus"
 	"nexus/actors/course"
 	"nexus/actors/grain"
 	"nexus/actors/incident"
@@ -312,15 +311,6 @@ func (p publisher) Publish(topic, namespace, event, slot string, payload any) {
 
 // News implements rest.Publisher.
 func (p publisher) News(streams ...string) { p.bus.Publish(&grain.Broadcast{News: streams}) }
-
-// Rights implements rest.Publisher.
-func (p publisher) Rights(topic string, users ...nexus.UserID) {
-	b := &grain.Broadcast{Rights: topic}
-	for _, u := range users {
-		b.Users = append(b.Users, string(u))
-	}
-	p.bus.Publish(b)
-}
 
 var (
 	_ rest.Publisher = publisher{}

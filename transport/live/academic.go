@@ -28,7 +28,6 @@ type academic struct {
 
 func academicOf(t Teachers, hub *Hub) *namespace {
 	a := &academic{teachers: t, hub: hub}
-	hub.regrant = a.regrant
 	return &namespace{
 		name: academicNamespace, anonymous: true, joined: a.joined,
 		admitted: func(p *peer) { hub.readOutbox(p, nexus.AcademicChannel) },
@@ -49,33 +48,14 @@ func (a *academic) topics(ctx context.Context, p *peer, seats []string) ([]strin
 	if p.anonymous() {
 		return append(seats, course.ScheduleTopic("*")), nil
 	}
-	staff, err := a.staff(ctx, p)
-	return append(seats, staff...), err
-}
-
-// staff are the topics that a peer hears because it teaches.
-func (a *academic) staff(ctx context.Context, p *peer) (topics []string, err error) {
 	if a.teachers == nil || !p.who().Has(nexus.Faculty, nexus.Admin) {
-		return nil, nil
+		return seats, nil
 	}
 	taught, err := a.teachers.Taught(ctx, p.user())
 	for _, id := range taught {
-		topics = append(topics, course.StaffTopic(id))
+		seats = append(seats, course.StaffTopic(id))
 	}
-	return topics, err
-}
-
-// regrant gives a peer what it may hear now because it teaches, in place of what it might before. Of a change the nodes are told at once; should that
-// be lost, it is seen within checkEvery and a half.
-func (a *academic) regrant(ctx context.Context, p *peer) error {
-	if p.socket.Namespace() != academicNamespace {
-		return nil
-	}
-	topics, err := a.staff(ctx, p)
-	if err != nil {
-		return err
-	}
-	return a.hub.exchange(p, family(course.StaffTopic("")), topics)
+	return seats, err
 }
 
 // subscribe replaces the courses of whose seats a client hears: subscribe {courses: [id or "*"]}, answered with {}. A course that does

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,24 +21,14 @@ const (
 
 // teachers is who teaches what.
 type teachers struct {
-	mu      sync.Mutex
 	courses map[nexus.UserID][]nexus.CourseID
 	err     error
 	asked   int
 }
 
 func (x *teachers) Taught(_ context.Context, user nexus.UserID) ([]nexus.CourseID, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
 	x.asked++
 	return x.courses[user], x.err
-}
-
-// only has one person teach one course, and nobody else any.
-func (x *teachers) only(user nexus.UserID, id nexus.CourseID) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.courses = map[nexus.UserID][]nexus.CourseID{user: {id}}
 }
 
 // studying runs a test whose phones are on /academic.
@@ -122,31 +111,6 @@ func TestWhoTeachesHearsWhoAttends(t *testing.T) {
 		c := s.dial()
 		c.Send(fmt.Sprintf(`40/academic,{"token":%q}`, s.issue(ravi, "l4", nexus.Faculty)))
 		c.ExpectClose(engineio.Reason{Code: reasonCode, Name: reasonUnavailable})
-	})
-}
-
-// TestRightsAreLookedAtAgain: at once when the nodes are told, and by and by when that was lost.
-func TestRightsAreLookedAtAgain(t *testing.T) {
-	studying(t, func(s *safe, x *teachers) {
-		was, is, student := s.phone(ravi, "l1", "", nexus.Faculty), s.phone(guardID, "l2", "", nexus.Faculty), s.phone(asha, "l3", "")
-		code := func(want *phone) {
-			s.Helper()
-			s.tell(course.StaffTopic(physics), course.Code, "")
-			if got := want.NextText(); got != `42/academic,["CODE",{"n":1}]` {
-				s.Errorf("%s", got)
-			}
-			for _, p := range []*phone{was, is, student} {
-				p.quiet()
-			}
-		}
-		code(was)
-		x.only(guardID, physics)
-		s.Broadcast(&grain.Broadcast{Rights: course.StaffTopic(physics), Users: []string{string(guardID)}})
-		s.pass(time.Second)
-		code(is)
-		x.only(ravi, physics) // and nobody says so
-		s.pass(checkEvery + checkEvery/2)
-		code(was)
 	})
 }
 

@@ -30,9 +30,8 @@ type Hub struct {
 	pending  atomic.Int64
 	keeper   *keeper
 	clock    *clock
-	courier  *courier                           // of safety; nil without Config.Safety
-	outbox   *courier                           // of all else; nil without Config.Outbox
-	regrant  func(context.Context, *peer) error // sees to it that a peer hears what it may, and no more
+	courier  *courier // of safety; nil without Config.Safety
+	outbox   *courier // of all else; nil without Config.Outbox
 
 	mu       sync.RWMutex
 	members  map[string]*peer    // by socket id
@@ -123,10 +122,6 @@ func (h *Hub) Broadcast(b *grain.Broadcast) {
 		}
 		return
 	}
-	if b.GetRights() != "" {
-		h.lookAgain(b.GetRights(), b.GetUsers())
-		return
-	}
 	room := int64(maxPending)
 	if b.GetUrgent() {
 		room *= 2
@@ -137,22 +132,6 @@ func (h *Hub) Broadcast(b *grain.Broadcast) {
 		return
 	}
 	h.system.Root.Send(h.pid, b)
-}
-
-// lookAgain has those tended who listen to a topic, and the sockets of users.
-func (h *Hub) lookAgain(topic string, users []string) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	if t := h.topics[topic]; t != nil {
-		for _, p := range t.listeners {
-			h.keeper.add(p)
-		}
-	}
-	for _, p := range h.members {
-		if slices.Contains(users, string(p.user())) {
-			h.keeper.add(p)
-		}
-	}
 }
 
 func (h *Hub) member(id string) *peer {
@@ -269,8 +248,8 @@ func (h *Hub) lost(pid *actor.PID) {
 	}
 }
 
-// keep sees to it that a peer's login still stands, that its session knows it and that it hears what it may, and says when to look again. It
-// reports false if that could not be seen to now.
+// keep sees to it that a peer's login still stands and that its session knows it, and says when to look again. It reports
+// false if that could not be seen to now.
 func (h *Hub) keep(ctx context.Context, p *peer) bool {
 	if !h.here(p) {
 		return true
@@ -282,10 +261,6 @@ func (h *Hub) keep(ctx context.Context, p *peer) bool {
 	before := h.sessionOf(p)
 	if err := h.tryAttach(ctx, p); err != nil {
 		h.log.Debug("attach to session", "user", p.user(), "err", err)
-		return false
-	}
-	if err := h.regrant(ctx, p); err != nil {
-		h.log.Debug("look at rights", "user", p.user(), "err", err)
 		return false
 	}
 	next := checkEvery

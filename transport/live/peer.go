@@ -2,7 +2,6 @@ package live
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -183,9 +182,6 @@ func (s *Server) refresh(ctx context.Context, p *peer, e socketio.Event) (any, e
 	p.identify(caller, expires, s.hub.clock)
 	if caller.Session != before.Session {
 		s.hub.attach(ctx, p)
-	}
-	if !slices.Equal(caller.Roles, before.Roles) {
-		s.hub.keeper.add(p)
 	}
 	return expiry{expires.UTC().Format(nexus.TimeLayout)}, nil
 }

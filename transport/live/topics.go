@@ -145,23 +145,6 @@ func (h *Hub) listen(p *peer, topics []string) error {
 	return nil
 }
 
-// exchange replaces what a peer listens to of a family.
-func (h *Hub) exchange(p *peer, of string, topics []string) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	keep := slices.DeleteFunc(names(p), func(t string) bool { return family(t) == of })
-	return h.listen(p, append(keep, topics...))
-}
-
-// names are the topics that a peer listens to; it needs the lock.
-func names(p *peer) []string {
-	list := make([]string, len(p.topics))
-	for i, l := range p.topics {
-		list[i] = l.to.name
-	}
-	return list
-}
-
 // newestFor returns the newest broadcasts of all that a peer listens to. It needs the lock.
 func (h *Hub) newestFor(p *peer) (latest []newest) {
 	for _, l := range p.topics {

@@ -7,7 +7,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"nexus"
-	"nexus/actors/course"
 )
 
 func (a *API) courseRoutes() {
@@ -158,13 +157,6 @@ func (a *API) setStaff(ctx context.Context, in *setStaffInput) (*Versioned[nexus
 		return nil, err
 	}
 	c, err := a.Catalogue.SetStaff(ctx, caller(ctx), nexus.CourseID(in.ID), version, staffOf(in.Body.Staff))
-	if err == nil {
-		users := make([]nexus.UserID, len(c.Staff))
-		for i, s := range c.Staff {
-			users[i] = s.User
-		}
-		a.Publisher.Rights(course.StaffTopic(c.ID), users...)
-	}
 	return versioned(c, c.Version, err)
 }
 

@@ -99,8 +99,6 @@ type Publisher interface {
 	Publish(topic, namespace, event, slot string, payload any)
 	// News tells every node that streams of class A have something new.
 	News(streams ...string)
-	// Rights tells every node that it has changed who may hear a topic: who listens to it, and these users, are looked at again.
-	Rights(topic string, users ...nexus.UserID)
 }
 
 // Importer takes files of the office over.

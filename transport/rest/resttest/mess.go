@@ -321,13 +321,6 @@ func (m *Mess) Publish(topic, namespace, event, slot string, payload any) {
 	m.Published = append(m.Published, Published{topic, namespace, event, slot, payload})
 }
 
-// Rights notes the topic and the users, as the payload of an event without a name.
-func (m *Mess) Rights(topic string, users ...nexus.UserID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.Published = append(m.Published, Published{Topic: topic, Payload: users})
-}
-
 // News notes the streams, each as an event without a name.
 func (m *Mess) News(streams ...string) {
 	m.mu.Lock()
