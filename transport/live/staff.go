@@ -14,7 +14,7 @@ import (
 )
 
 // Who is taken off a course hears no more of it, and who is put on it does, without coming back: within a second or two by the word that its staff
-// has changed, and within staffLate when that word is lost, as long as the database answers.
+// has changed, and within staffLate when that word is lost or nobody gives it, as after an import, as long as the database answers.
 const (
 	// staffEvery is when a node looks anyway, up to half as much again later.
 	staffEvery = 20 * time.Second
@@ -25,7 +25,7 @@ const (
 	// staffWait bounds one query, and staffAtOnce the people in it.
 	staffWait   = 2 * time.Second
 	staffAtOnce = 200
-	// staffLate is a look, the wait for the next, and that one.
+	// staffLate leaves room for a look that began before the change, the rest and the wait after it, and the next one.
 	staffLate = 45 * time.Second
 )
 
