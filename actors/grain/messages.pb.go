@@ -200,7 +200,7 @@ type Broadcast struct {
 	Payload   []byte                 `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`     // the event's one argument, as JSON
 	Seq       int64                  `protobuf:"varint,6,opt,name=seq,proto3" json:"seq,omitempty"`            // of a lossy one: grows with each of its topic, whoever sends it; 0: nobody counts
 	Urgent    bool                   `protobuf:"varint,7,opt,name=urgent,proto3" json:"urgent,omitempty"`      // ahead of all that is not
-	// Streams of class A with something new to fetch. Such a broadcast has no event of its own: what may not be lost is
+	// Streams of class A with something new to fetch, and topics of staffs that have changed. Such a broadcast has no event of its own: what may not be lost is
 	// read from where it is kept, and this is only the hint to look now.
 	News          []string `protobuf:"bytes,8,rep,name=news,proto3" json:"news,omitempty"`
 	Except        string   `protobuf:"bytes,9,opt,name=except,proto3" json:"except,omitempty"` // a user whose sockets are passed over, now and when they begin to listen; empty: nobody

@@ -2,6 +2,7 @@ package pg_test
 
 import (
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -190,9 +191,20 @@ func TestOnlyWhoMayTeachIsStaff(t *testing.T) {
 	}
 	_, err = s.SetStaff(t.Context(), system, id, 1, nil)
 	code(t, err, nexus.Stale)
-	if taught, err := s.Taught(t.Context(), f[0]); err != nil || !slices.Equal(taught, []nexus.CourseID{id}) {
-		t.Errorf("%v %v", taught, err)
+	other, err := s.CreateCourse(t.Context(), system, nexus.Course{Term: "T1", Code: "CS2", Title: "x", Staff: staff(f[0])})
+	ok(t, err)
+	teaches := func(want map[nexus.UserID][]nexus.CourseID) {
+		t.Helper()
+		if taught, err := s.Taught(t.Context(), []nexus.UserID{f[0], f[1], student}); err != nil || !reflect.DeepEqual(taught, want) {
+			t.Errorf("%v %v", taught, err)
+		}
 	}
+	exec(t, db.Pool(), `insert into course_staff (course_id, user_id, kind) values ($1, $2, 'ASSISTANT')`, string(id), string(f[1]))
+	teaches(map[nexus.UserID][]nexus.CourseID{f[0]: {other.ID, id}}) // the other is suspended
+	exec(t, db.Pool(), `update app_user set status = 'active' where id = $1`, string(f[1]))
+	teaches(map[nexus.UserID][]nexus.CourseID{f[0]: {other.ID, id}, f[1]: {id}})
+	exec(t, db.Pool(), `update user_role set role = 'STUDENT' where user_id = $1`, string(f[0]))
+	teaches(map[nexus.UserID][]nexus.CourseID{f[1]: {id}})
 	if c, err = s.SetStaff(t.Context(), system, id, 0, nil); err != nil || len(c.Staff) != 0 || c.Staff == nil {
 		t.Errorf("%+v %v", c, err)
 	}

@@ -11,15 +11,17 @@ import (
 // than a socket may listen to.
 const maxTaught = 30
 
-// Taught returns the courses of whose staff a person is, the newest first; thirty at most.
-func (s *Courses) Taught(ctx context.Context, user nexus.UserID) ([]nexus.CourseID, error) {
-	var courses []nexus.CourseID
+// Taught returns the courses of whose staff people are, of each the newest first; thirty at most. Who may not teach any more has none.
+func (s *Courses) Taught(ctx context.Context, users []nexus.UserID) (map[nexus.UserID][]nexus.CourseID, error) {
+	taught := make(map[nexus.UserID][]nexus.CourseID)
 	err := s.db.do(ctx, "list courses taught", func(ctx context.Context, q *sqlcgen.Queries) error {
-		ids, err := q.Taught(ctx, string(user), maxTaught)
-		for _, id := range ids {
-			courses = append(courses, nexus.CourseID(id))
+		clear(taught)
+		rows, err := q.Taught(ctx, maxTaught, texts(users))
+		for _, r := range rows {
+			user := nexus.UserID(r.UserID)
+			taught[user] = append(taught[user], nexus.CourseID(r.CourseID))
 		}
 		return err
 	})
-	return courses, err
+	return taught, err
 }

@@ -13,21 +13,12 @@ import (
 
 const academicNamespace = course.Namespace
 
-// Teachers knows who teaches what.
-type Teachers interface {
-	// Taught returns the courses of whose staff a person is.
-	Taught(ctx context.Context, user nexus.UserID) ([]nexus.CourseID, error)
-}
-
 // academic is what /academic does beyond the common. Everybody hears how many seats are left; strangers hear of changed classes as they happen, members
 // by a stream of their own, in which nothing is lost; who teaches a course hears who attends it.
-type academic struct {
-	teachers Teachers
-	hub      *Hub
-}
+type academic struct{ hub *Hub }
 
-func academicOf(t Teachers, hub *Hub) *namespace {
-	a := &academic{teachers: t, hub: hub}
+func academicOf(hub *Hub) *namespace {
+	a := &academic{hub}
 	return &namespace{
 		name: academicNamespace, anonymous: true, joined: a.joined,
 		admitted: func(p *peer) { hub.readOutbox(p, nexus.AcademicChannel) },
@@ -36,26 +27,18 @@ func academicOf(t Teachers, hub *Hub) *namespace {
 }
 
 func (a *academic) joined(ctx context.Context, p *peer) error {
-	topics, err := a.topics(ctx, p, []string{course.SeatsTopic("*")})
-	if err != nil {
-		return err
-	}
-	return a.hub.subscribeFromNow(p, topics)
+	return a.listen(ctx, p, []string{course.SeatsTopic("*")})
 }
 
-// topics are what a peer listens to besides the seats that it asks for.
-func (a *academic) topics(ctx context.Context, p *peer, seats []string) ([]string, error) {
-	if p.anonymous() {
-		return append(seats, course.ScheduleTopic("*")), nil
+// listen has a peer hear of seats, and of whatever else it may hear of.
+func (a *academic) listen(ctx context.Context, p *peer, seats []string) error {
+	switch {
+	case p.anonymous():
+		return a.hub.subscribeFromNow(p, append(seats, course.ScheduleTopic("*")))
+	case a.hub.staff == nil:
+		return a.hub.subscribeFromNow(p, seats)
 	}
-	if a.teachers == nil || !p.who().Has(nexus.Faculty, nexus.Admin) {
-		return seats, nil
-	}
-	taught, err := a.teachers.Taught(ctx, p.user())
-	for _, id := range taught {
-		seats = append(seats, course.StaffTopic(id))
-	}
-	return seats, err
+	return a.hub.staff.admit(ctx, p, seats)
 }
 
 // subscribe replaces the courses of whose seats a client hears: subscribe {courses: [id or "*"]}, answered with {}. A course that does
@@ -82,9 +65,5 @@ func (a *academic) subscribe(ctx context.Context, p *peer, e socketio.Event) (an
 		topics = []string{all}
 	}
 	slices.Sort(topics)
-	topics, err := a.topics(ctx, p, slices.Compact(topics)) // who names a course twice hears it once
-	if err != nil {
-		return nil, err
-	}
-	return struct{}{}, a.hub.subscribeFromNow(p, topics)
+	return struct{}{}, a.listen(ctx, p, slices.Compact(topics)) // who names a course twice hears it once
 }

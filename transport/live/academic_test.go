@@ -3,7 +3,9 @@ package live
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,14 +23,38 @@ const (
 
 // teachers is who teaches what.
 type teachers struct {
+	mu      sync.Mutex
 	courses map[nexus.UserID][]nexus.CourseID
 	err     error
-	asked   int
+	slow    time.Duration    // how long an answer is on its way
+	asked   [][]nexus.UserID // of whom
 }
 
-func (x *teachers) Taught(_ context.Context, user nexus.UserID) ([]nexus.CourseID, error) {
-	x.asked++
-	return x.courses[user], x.err
+func (x *teachers) set(courses map[nexus.UserID][]nexus.CourseID, err error, slow time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.courses, x.err, x.slow = courses, err, slow
+}
+
+// queries returns of whom it was asked since the last call.
+func (x *teachers) queries() [][]nexus.UserID {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	asked := x.asked
+	x.asked = nil
+	return asked
+}
+
+func (x *teachers) Taught(_ context.Context, users []nexus.UserID) (map[nexus.UserID][]nexus.CourseID, error) {
+	x.mu.Lock()
+	x.asked = append(x.asked, slices.Sorted(slices.Values(users)))
+	slow, err, taught := x.slow, x.err, make(map[nexus.UserID][]nexus.CourseID)
+	for _, u := range users {
+		taught[u] = x.courses[u]
+	}
+	x.mu.Unlock()
+	time.Sleep(slow)
+	return taught, err
 }
 
 // studying runs a test whose phones are on /academic.
@@ -95,7 +121,7 @@ func TestStrangersHearOfClassesAsTheyHappen(t *testing.T) {
 func TestWhoTeachesHearsWhoAttends(t *testing.T) {
 	studying(t, func(s *safe, x *teachers) {
 		student := s.phone(asha, "l1", "")
-		if x.asked != 0 {
+		if len(x.queries()) > 0 {
 			s.Error("the store is asked what a student teaches")
 		}
 		teacher, other := s.phone(ravi, "l2", "", nexus.Faculty), s.phone(guardID, "l3", "", nexus.Admin)
@@ -107,7 +133,7 @@ func TestWhoTeachesHearsWhoAttends(t *testing.T) {
 		for _, p := range []*phone{student, teacher, other} {
 			p.quiet()
 		}
-		x.err = nexus.Errorf(nexus.Unavailable, "away")
+		x.set(nil, nexus.Errorf(nexus.Unavailable, "away"), 0)
 		c := s.dial()
 		c.Send(fmt.Sprintf(`40/academic,{"token":%q}`, s.issue(ravi, "l4", nexus.Faculty)))
 		c.ExpectClose(engineio.Reason{Code: reasonCode, Name: reasonUnavailable})

@@ -32,6 +32,7 @@ type Hub struct {
 	clock    *clock
 	courier  *courier // of safety; nil without Config.Safety
 	outbox   *courier // of all else; nil without Config.Outbox
+	staff    *staff   // nil without Config.Teachers
 
 	mu       sync.RWMutex
 	members  map[string]*peer    // by socket id
@@ -60,6 +61,9 @@ func newHub(cfg Config, m *metrics, hurry func() (done func())) (*Hub, error) {
 	if cfg.Outbox != nil {
 		h.outbox = newCourier(cfg.Outbox, cfg.Log, m.delivery)
 	}
+	if cfg.Teachers != nil {
+		h.staff = newStaff(cfg.Teachers, h)
+	}
 	return h, nil
 }
 
@@ -69,6 +73,9 @@ func (h *Hub) close() {
 	h.keeper.close()
 	for _, c := range h.couriers() {
 		c.close()
+	}
+	if h.staff != nil {
+		h.staff.close()
 	}
 	h.system.Root.Stop(h.pid)
 }
@@ -113,12 +120,15 @@ func (h *Hub) receive(c actor.Context) {
 	}
 }
 
-// Broadcast implements the bus's end on this node. It never blocks. A word of news goes to the courier past all that waits,
+// Broadcast implements the bus's end on this node. It never blocks. A word of news goes past all that waits,
 // and what is urgent has as much room again as everything else has together.
 func (h *Hub) Broadcast(b *grain.Broadcast) {
 	if len(b.GetNews()) > 0 {
 		for _, c := range h.couriers() {
 			c.wake(b.GetNews())
+		}
+		if h.staff != nil {
+			h.staff.hear(b.GetNews())
 		}
 		return
 	}

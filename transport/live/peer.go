@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const reasonCode = 4100
 const (
 	reasonExpired     = "token expired"
 	reasonEnded       = "login ended" // noticed late, so that nobody says why
+	reasonRoles       = "roles changed"
 	reasonUnavailable = "unavailable" // what the client came for cannot be served now
 )
 
@@ -163,7 +165,8 @@ func (p *peer) described() session.Socket {
 	return session.Socket{ID: p.socket.ID(), Namespace: p.socket.Namespace(), Login: p.who().Session}
 }
 
-// refresh takes a new token for a live socket: auth:refresh {token}, answered with {expiresAt}.
+// refresh takes a new token for a live socket: auth:refresh {token}, answered with {expiresAt}. What a socket hears was granted by the roles that
+// its user had when it came: a token of others closes it, and the client comes back by that.
 func (s *Server) refresh(ctx context.Context, p *peer, e socketio.Event) (any, error) {
 	var in struct {
 		Token string `json:"token"`
@@ -178,6 +181,10 @@ func (s *Server) refresh(ctx context.Context, p *peer, e socketio.Event) (any, e
 	before := p.who()
 	if caller.User != before.User {
 		return nil, nexus.Errorf(nexus.Forbidden, "the token is another user's")
+	}
+	if !slices.Equal(caller.Roles, before.Roles) {
+		p.close(reasonRoles)
+		return nil, nexus.Errorf(nexus.Unauthenticated, "the token is of other roles")
 	}
 	p.identify(caller, expires, s.hub.clock)
 	if caller.Session != before.Session {

@@ -50,9 +50,9 @@ type Config struct {
 	Auth     Verifier
 	Sessions Sessions
 	Halls    Halls
-	Safety   *Safety // nil: /security only lets people in
-	Outbox   Streams // of / and /academic; nil: they only let people in
-	Teachers Teachers
+	Safety   *Safety  // nil: /security only lets people in
+	Outbox   Streams  // of / and /academic; nil: they only let people in
+	Teachers Teachers // nil: nobody hears what a staff hears
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 }
@@ -96,7 +96,7 @@ func New(cfg Config) (*Server, error) {
 	for _, ns := range []*namespace{
 		rootOf(hub),
 		securityOf(cfg.Safety, hub),
-		academicOf(cfg.Teachers, hub),
+		academicOf(hub),
 		{name: "/mess", anonymous: true, joined: mess.joined, events: map[string]handler{"subscribe": mess.subscribe}},
 	} {
 		ns.server = s

@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"nexus"
+	"nexus/actors/course"
 )
 
 func (a *API) courseRoutes() {
@@ -107,6 +108,9 @@ func (a *API) createCourse(ctx context.Context, in *createCourseInput) (*Version
 		c.MinAttendancePct = *b.MinAttendancePct
 	}
 	c, err := a.Catalogue.CreateCourse(ctx, caller(ctx), c)
+	if err == nil && len(c.Staff) > 0 {
+		a.Publisher.News(course.StaffTopic(c.ID))
+	}
 	return versioned(c, c.Version, err)
 }
 
@@ -157,6 +161,9 @@ func (a *API) setStaff(ctx context.Context, in *setStaffInput) (*Versioned[nexus
 		return nil, err
 	}
 	c, err := a.Catalogue.SetStaff(ctx, caller(ctx), nexus.CourseID(in.ID), version, staffOf(in.Body.Staff))
+	if err == nil {
+		a.Publisher.News(course.StaffTopic(c.ID))
+	}
 	return versioned(c, c.Version, err)
 }
 

@@ -4,7 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"nexus"
+	"nexus/actors/course"
 	"nexus/transport/rest"
 	"nexus/transport/rest/resttest"
 )
@@ -97,6 +100,22 @@ func TestCoursesAreChangedByVersion(t *testing.T) {
 	}
 	if items, _ := h.Call("GET", rest.Base+"/courses?mine=taught", nil, h.As(nexus.Faculty)...).JSON()["items"].([]any); len(items) != 1 {
 		t.Errorf("the teacher's: %v", items)
+	}
+}
+
+// TestNodesAreToldOfChangedStaffs: of a new course's, and of each change that is made.
+func TestNodesAreToldOfChangedStaffs(t *testing.T) {
+	h := resttest.New(t)
+	path, tag := courseMade(t, h)
+	topic := course.StaffTopic(nexus.CourseID(path[len(rest.Base+"/courses/"):]))
+	for i, status := range []int{200, 412} {
+		r := h.Call("PUT", path+"/staff", map[string]any{"staff": []any{}}, append([]string{"If-Match", tag}, h.As(nexus.Admin)...)...)
+		if r.Status != status {
+			t.Fatalf("%d: %d %s", i, r.Status, r.Body)
+		}
+	}
+	if d := cmp.Diff([]resttest.Published{{Topic: topic}, {Topic: topic}}, h.Mess.Published); d != "" {
+		t.Error(d)
 	}
 }
 

@@ -97,7 +97,7 @@ type Publisher interface {
 	// Publish sends one event of a namespace to whoever listens to topic. slot names the lossy slot in which only
 	// the newest event waits; empty for events that each count.
 	Publish(topic, namespace, event, slot string, payload any)
-	// News tells every node that streams of class A have something new.
+	// News tells every node that streams of class A, or staffs of courses, have something new.
 	News(streams ...string)
 }
 

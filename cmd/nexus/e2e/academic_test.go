@@ -223,6 +223,68 @@ func TestAClassFromItsOpeningToItsEnd(t *testing.T) {
 	refusal(t, asha.call(t, "GET", "/courses/"+string(c.ID)+"/register.csv", nil, 403, nil))
 }
 
+// TestWhoIsTakenOffACourseHearsNoMoreCodes, on another node than the office's, though the code goes on; and who is put on it does, on a socket that was
+// there before.
+func TestWhoIsTakenOffACourseHearsNoMoreCodes(t *testing.T) {
+	t.Parallel()
+	a, b := pair(t)
+	c := a.newCourse(t, 5, 0)
+	staff := func(names ...string) {
+		t.Helper()
+		list := []object{}
+		for _, name := range names {
+			var me struct{ User nexus.User }
+			a.as(t, name).call(t, "GET", "/auth/session", nil, 200, &me)
+			list = append(list, object{"userId": me.User.ID, "kind": "INSTRUCTOR"})
+		}
+		a.as(t, "admin").call(t, "PUT", "/courses/"+string(c.ID)+"/staff", object{"staff": list}, 200, nil)
+	}
+	desk := func(name string) *client { return connect(t, b, "/academic", with(a.login(t, name, password))) }
+	stays, goes, comes := desk("faculty1"), desk("faculty2"), desk("faculty3")
+	teacher := a.as(t, "faculty1")
+	// hears opens a class, whose code comes at once, closes it after who stays has heard the code, and says who else has.
+	hears := func() (who []*client) {
+		t.Helper()
+		var class nexus.Class
+		now := time.Now().UTC()
+		teacher.call(t, "POST", "/courses/"+string(c.ID)+"/sessions", object{
+			"startsAt": now.Format(nexus.TimeLayout), "endsAt": now.Add(time.Hour).Format(nexus.TimeLayout), "open": true,
+		}, 201, &class)
+		stays.said("CODE", func(o object) bool { return o["sessionId"] == string(class.ID) })
+		for _, x := range []*client{goes, comes} {
+			x.alive() // whatever was sent to it before has come
+			if x.heard("CODE") {
+				who = append(who, x)
+			}
+			x.forget()
+		}
+		teacher.call(t, "POST", "/sessions/"+string(class.ID)+"/close", nil, 200, nil)
+		return who
+	}
+	until := func(what string, want *client) {
+		t.Helper()
+		for told := time.Now(); !slices.Equal(hears(), []*client{want}); {
+			if time.Since(told) > 15*time.Second { // before nodes look by themselves
+				t.Fatalf("not so: %s", what)
+			}
+		}
+		if !slices.Equal(hears(), []*client{want}) {
+			t.Errorf("%s only for a while", what)
+		}
+	}
+	staff("faculty1", "faculty2")
+	until("who is put on the course hears its codes", goes)
+	staff("faculty1", "faculty3")
+	until("only who has come in another's place hears them", comes)
+}
+
+// heard reports whether an event of a name has come.
+func (c *client) heard(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.events, func(e event) bool { return e.Kind == "event" && e.Name == name })
+}
+
 // TestACalendarIsFollowedByItsSecretAddress, which opens nothing once it has ended, and which no log knows.
 func TestACalendarIsFollowedByItsSecretAddress(t *testing.T) {
 	t.Parallel()

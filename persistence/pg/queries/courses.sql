@@ -133,7 +133,13 @@ order by o.code, b.weekday, b.starts limit 1;
 select pg_advisory_xact_lock(hashtext('course_meeting'));
 
 -- name: Taught :many
-select course_id from course_staff where user_id = @user_id order by course_id desc limit @most;
+-- The newest courses of each of the people who may teach.
+select u.id as user_id, s.course_id
+from app_user u
+cross join lateral (select f.course_id from course_staff f where f.user_id = u.id order by f.course_id desc limit @most) s
+where u.id = any(@users::uuid[]) and u.status = 'active'
+  and exists (select from user_role r where r.user_id = u.id and r.role in ('FACULTY', 'ADMIN'))
+order by u.id, s.course_id desc;
 
 -- name: CoursesOfPerson :many
 -- Those in which a person has a seat, and those that they teach, of terms that have days at or after one.

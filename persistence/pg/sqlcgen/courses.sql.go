@@ -918,22 +918,33 @@ func (q *Queries) StaffByID(ctx context.Context, ids []string) ([]StaffByIDRow, 
 }
 
 const taught = `-- name: Taught :many
-select course_id from course_staff where user_id = $1 order by course_id desc limit $2
+select u.id as user_id, s.course_id
+from app_user u
+cross join lateral (select f.course_id from course_staff f where f.user_id = u.id order by f.course_id desc limit $1) s
+where u.id = any($2::uuid[]) and u.status = 'active'
+  and exists (select from user_role r where r.user_id = u.id and r.role in ('FACULTY', 'ADMIN'))
+order by u.id, s.course_id desc
 `
 
-func (q *Queries) Taught(ctx context.Context, userID string, most int32) ([]string, error) {
-	rows, err := q.db.Query(ctx, taught, userID, most)
+type TaughtRow struct {
+	UserID   string
+	CourseID string
+}
+
+// The newest courses of each of the people who may teach.
+func (q *Queries) Taught(ctx context.Context, most int32, users []string) ([]TaughtRow, error) {
+	rows, err := q.db.Query(ctx, taught, most, users)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []TaughtRow
 	for rows.Next() {
-		var course_id string
-		if err := rows.Scan(&course_id); err != nil {
+		var i TaughtRow
+		if err := rows.Scan(&i.UserID, &i.CourseID); err != nil {
 			return nil, err
 		}
-		items = append(items, course_id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
