@@ -2,6 +2,9 @@ package nexus
 
 import "time"
 
+// LetterID identifies a mail as it came, once for however many people it came to.
+type LetterID string
+
 // MailID identifies a mail that somebody has received.
 type MailID string
 
@@ -51,4 +54,27 @@ type MailAction struct {
 	DueAt    *time.Time `json:"dueAt"`
 	Evidence string     `json:"evidence"` // a verbatim part of the mail's subject or text
 	DoneAt   *time.Time `json:"doneAt"`
+}
+
+// Mail is a mail in somebody's list.
+type Mail struct {
+	ID         MailID       `json:"id"`
+	From       string       `json:"from"`
+	FromName   string       `json:"fromName"`
+	Subject    string       `json:"subject"`
+	SentAt     *time.Time   `json:"sentAt"` // by its own word
+	ReceivedAt time.Time    `json:"receivedAt"`
+	Summary    *MailSummary `json:"summary"` // nil: not made yet; of lists without actions
+}
+
+// MailText is a mail with its text.
+type MailText struct {
+	Mail
+	Text string `json:"text"`
+}
+
+// SummaryOrder is the wish for a summary of a letter for readers in a zone.
+type SummaryOrder struct {
+	Letter LetterID `json:"letter"`
+	TZ     string   `json:"tz"`
 }

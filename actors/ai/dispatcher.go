@@ -117,7 +117,7 @@ func (d *dispatcher) take(t *task) {
 		return
 	}
 	if len(d.lines[t.priority]) >= maxQueued {
-		d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "too many wait for a model"), again))
+		d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "too many wait for a model"), soon))
 		return
 	}
 	d.lines[t.priority] = append(d.lines[t.priority], t)
@@ -171,7 +171,7 @@ func (d *dispatcher) start(c actor.Context, t *task) {
 	}
 	report, err := d.models[t.call.Model].breaker.Allow()
 	if err != nil { // half open, and somebody tries it
-		d.refuse(t, comeAgain(errOpen, again))
+		d.refuse(t, comeAgain(errOpen, soon))
 		return
 	}
 	w := d.idle[len(d.idle)-1]
@@ -186,24 +186,13 @@ func (d *dispatcher) finished(c actor.Context, f *finished) {
 	d.idle = append(d.idle, c.Sender())
 	d.backoff.Reset()
 	m := d.models[f.task.call.Model]
-	var e *nexus.Error
-	errors.As(f.err, &e)
 	err := f.err
 	switch nexus.CodeOf(f.err) {
 	case nexus.RateLimited: // nobody of this node needs to find out for themselves
-		after := again
-		if e.RetryAfter > 0 {
-			after = e.RetryAfter
-		}
-		m.pause = time.Now().Add(after)
-		err = comeAgain(f.err, after)
+		m.pause = time.Now().Add(again(f.err))
+		err = comeAgain(f.err, again(f.err))
 	case nexus.Unavailable:
-		after := again
-		if e != nil && e.RetryAfter > 0 {
-			after = e.RetryAfter
-			m.pause = time.Now().Add(after)
-		}
-		err = comeAgain(f.err, after)
+		err = comeAgain(f.err, again(f.err))
 	case nexus.Forbidden:
 		m.pause = time.Now().Add(shutFor)
 		d.o.Log.Error("a model refuses what it is asked; see to its key and name", "model", f.task.call.Model, "err", f.err)
@@ -216,7 +205,7 @@ func (d *dispatcher) finished(c actor.Context, f *finished) {
 func (d *dispatcher) lost(c actor.Context, who *actor.PID) {
 	if t := d.busy[who.Id]; t != nil {
 		delete(d.busy, who.Id)
-		d.refuse(t, comeAgain(errFailed, again))
+		d.refuse(t, comeAgain(errFailed, soon))
 	} else {
 		for i, w := range d.idle {
 			if w.Id == who.Id {
@@ -237,7 +226,7 @@ func (d *dispatcher) stop() {
 	d.end()
 	for p, line := range d.lines {
 		for _, t := range line {
-			d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "this node is ending"), again))
+			d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "this node is ending"), soon))
 		}
 		d.lines[p] = nil
 	}

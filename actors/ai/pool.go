@@ -2,6 +2,7 @@ package ai
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -72,7 +73,7 @@ func (p *Pool) Ask(ctx context.Context, priority Priority, c Call) (Answer, erro
 		return o.answer, o.err
 	case <-ctx.Done():
 		e := nexus.Wrap(nexus.Unavailable, context.Cause(ctx), "the model did not answer in time")
-		e.RetryAfter = again
+		e.RetryAfter = soon
 		return Answer{}, e
 	}
 }
@@ -113,12 +114,21 @@ func (t *task) done(a Answer, err error) {
 	}
 }
 
-// again is when to come again if nothing better is known.
-const again = 5 * time.Second
+// soon is when to come again if nothing better is known.
+const soon = 5 * time.Second
 
 // comeAgain gives an error that is worth another try a time for it.
 func comeAgain(err error, after time.Duration) error {
 	e := nexus.Wrap(nexus.CodeOf(err), err, "the model cannot be asked now")
 	e.RetryAfter = max(after, time.Millisecond)
 	return e
+}
+
+// again is when an error says that another try is worth it.
+func again(err error) time.Duration {
+	var e *nexus.Error
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		return e.RetryAfter
+	}
+	return soon
 }

@@ -51,7 +51,15 @@ func detailCommit(salt []byte, ip *netip.Addr, before, after []byte) []byte {
 	return hashFields([]byte(detailLabel), salt, []byte(address), before, after)
 }
 
-func entryHash(e sqlcgen.AuditLog) []byte {
+// entry is what an entry's hash is made of.
+type entry struct {
+	Seq                                        int64
+	At                                         time.Time
+	Actor, Action, Entity, EntityID, RequestID string
+	DetailCommit, PrevHash                     []byte
+}
+
+func entryHash(e entry) []byte {
 	return hashFields([]byte(entryLabel), e.PrevHash, uint64Bytes(e.Seq), uint64Bytes(e.At.UnixMicro()),
 		[]byte(e.Actor), []byte(e.Action), []byte(e.Entity), []byte(e.EntityID), []byte(e.RequestID), e.DetailCommit)
 }
@@ -94,7 +102,7 @@ func auditAll(ctx context.Context, q *sqlcgen.Queries, deeds []deed) error {
 		salt := make([]byte, 32)
 		rand.Read(salt) // never fails
 		ip := addressOf(d.by.IP)
-		e := sqlcgen.AuditLog{
+		e := entry{
 			Seq: head.Seq + 1, At: p.At, Actor: actorOf(d.by), Action: d.action, Entity: d.entity, EntityID: d.entityID, RequestID: d.by.RequestID,
 			DetailCommit: detailCommit(salt, ip, was[i], is[i]), PrevHash: head.Hash,
 		}

@@ -14,7 +14,6 @@ import (
 	"nexus"
 	"nexus/persistence/pg"
 	"nexus/persistence/pg/pgfix"
-	"nexus/persistence/pg/sqlcgen"
 )
 
 // The exact bytes of the chain: worked out by hand from the description beside the code, so that
@@ -29,7 +28,7 @@ func TestChainEncoding(t *testing.T) {
 	if !bytes.Equal(commit, want) {
 		t.Errorf("detail %x, want %x", commit, want)
 	}
-	got := pg.EntryHash(sqlcgen.AuditLog{
+	got := pg.EntryHash(pg.Entry{
 		Seq: 2, At: time.UnixMicro(258).UTC(), Actor: "system", Action: "user.create", Entity: "user", EntityID: "u",
 		RequestID: "", DetailCommit: commit, PrevHash: salt,
 	})

@@ -111,17 +111,17 @@ type chain struct {
 // follow walks on over the next entries, and reports whether there were any and all fit.
 func (c *chain) follow(rows []sqlcgen.AuditChainRow) bool {
 	for _, r := range rows {
-		e := sqlcgen.AuditLog{
+		e := entry{
 			Seq: r.Seq, At: r.At, Actor: r.Actor, Action: r.Action, Entity: r.Entity, EntityID: r.EntityID,
-			RequestID: r.RequestID, DetailCommit: r.DetailCommit, PrevHash: r.PrevHash, Hash: r.Hash,
+			RequestID: r.RequestID, DetailCommit: r.DetailCommit, PrevHash: r.PrevHash,
 		}
-		if e.Seq != c.seq+1 || !bytes.Equal(e.PrevHash, c.hash) || !bytes.Equal(e.Hash, entryHash(e)) {
+		if e.Seq != c.seq+1 || !bytes.Equal(e.PrevHash, c.hash) || !bytes.Equal(r.Hash, entryHash(e)) {
 			return false
 		}
 		if r.Salt != nil && !bytes.Equal(e.DetailCommit, detailCommit(r.Salt, r.Ip, r.Before, r.After)) {
 			return false
 		}
-		c.seq, c.hash = e.Seq, e.Hash
+		c.seq, c.hash = e.Seq, r.Hash
 	}
 	return len(rows) > 0
 }

@@ -122,6 +122,11 @@ var ours = []string{
 	"outbox_cursor_stream_fkey", "outbox_line_event_check", "outbox_line_seq_check", "outbox_line_stream_fkey",
 	"outbox_stream_last_seq_check", "outbox_stream_stream_check", "outbox_stream_user_id_fkey", "room_version_check",
 	"term_holiday_term_id_fkey", "term_version_check",
+	"mail_action_evidence_check", "mail_action_letter_id_tz_fkey", "mail_action_n_check", "mail_action_text_check", "mail_done_mail_id_fkey",
+	"mail_done_n_check", "mail_letter_body_check", "mail_letter_from_addr_check", "mail_letter_from_name_check", "mail_letter_id_fkey",
+	"mail_letter_key_check", "mail_letter_key_key", "mail_letter_message_id_check", "mail_letter_subject_check",
+	"mail_summary_category_check", "mail_summary_engine_check", "mail_summary_letter_id_fkey", "mail_summary_summary_check",
+	"mail_summary_tokens_check", "mail_user_id_fkey", "mail_user_id_letter_id_key",
 }
 
 // Every constraint of the schema has a name for the client or a reason to have none, and no name

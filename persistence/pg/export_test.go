@@ -23,6 +23,9 @@ var (
 	MigrationLock = migrationLock
 )
 
+// Entry is what an entry of the audit log is hashed as.
+type Entry = entry
+
 // Traced returns options with which a tracer hears of every statement.
 func Traced(o Options, t pgx.QueryTracer) Options {
 	o.tracer = t

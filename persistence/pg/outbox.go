@@ -15,27 +15,45 @@ import (
 // which there is news once it is committed. payload is encoded to a JSON object; clients find the line's seq added to it.
 // Streams stay locked until the transaction ends: what takes locks of its own comes before.
 func post(ctx context.Context, q *sqlcgen.Queries, channel string, users []nexus.UserID, event string, payload any) ([]string, error) {
-	if len(users) == 0 {
+	lines := make([]outLine, 0, len(users))
+	seen := map[nexus.UserID]bool{}
+	for _, u := range users {
+		if !seen[u] {
+			seen[u] = true
+			lines = append(lines, outLine{u, payload})
+		}
+	}
+	return postEach(ctx, q, channel, event, lines)
+}
+
+// outLine is one of somebody's stream.
+type outLine struct {
+	user    nexus.UserID
+	payload any
+}
+
+// postEach is post for lines that differ, one for each user.
+func postEach(ctx context.Context, q *sqlcgen.Queries, channel, event string, lines []outLine) ([]string, error) {
+	if len(lines) == 0 {
 		return nil, nil
 	}
-	text, err := json.Marshal(payload)
-	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", event, err)
+	ids, texts := make([]string, len(lines)), make(map[string]string, len(lines))
+	for i, l := range lines {
+		text, err := json.Marshal(l.payload)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", event, err)
+		}
+		ids[i], texts[string(l.user)] = string(l.user), string(text)
 	}
-	ids := make([]string, len(users))
-	for i, u := range users {
-		ids[i] = string(u)
-	}
-	slices.Sort(ids)
-	rows, err := q.BumpOutbox(ctx, channel, slices.Compact(ids))
+	rows, err := q.BumpOutbox(ctx, channel, ids)
 	if err != nil {
 		return nil, err
 	}
-	lines := sqlcgen.AddOutboxLinesParams{Event: event}
+	p := sqlcgen.AddOutboxLinesParams{Event: event}
 	for _, r := range rows {
-		lines.Streams, lines.Seqs, lines.Payloads = append(lines.Streams, r.Stream), append(lines.Seqs, r.LastSeq), append(lines.Payloads, string(text))
+		p.Streams, p.Seqs, p.Payloads = append(p.Streams, r.Stream), append(p.Seqs, r.LastSeq), append(p.Payloads, texts[r.UserID])
 	}
-	return lines.Streams, q.AddOutboxLines(ctx, lines)
+	return p.Streams, q.AddOutboxLines(ctx, p)
 }
 
 // noticeEvent is the event that a notice is to clients.

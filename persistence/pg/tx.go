@@ -56,10 +56,13 @@ func (db *DB) read(ctx context.Context, what string, fn func(context.Context, *s
 }
 
 func (db *DB) begin(ctx context.Context, what string, o pgx.TxOptions, fn func(context.Context, *sqlcgen.Queries) error) error {
+	return db.raw(ctx, what, o, func(ctx context.Context, tx pgx.Tx) error { return fn(ctx, sqlcgen.New(tx)) })
+}
+
+// raw is tx for what needs more than queries, such as durable jobs.
+func (db *DB) raw(ctx context.Context, what string, o pgx.TxOptions, fn func(context.Context, pgx.Tx) error) error {
 	return db.call(ctx, what, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return pgx.BeginTxFunc(ctx, conn, o, func(tx pgx.Tx) error {
-			return fn(ctx, sqlcgen.New(tx))
-		})
+		return pgx.BeginTxFunc(ctx, conn, o, func(tx pgx.Tx) error { return fn(ctx, tx) })
 	})
 }
 

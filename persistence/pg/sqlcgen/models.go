@@ -7,8 +7,6 @@ package sqlcgen
 import (
 	"net/netip"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
 type ApiKey struct {
@@ -19,17 +17,6 @@ type ApiKey struct {
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time
 	RevokedAt  *time.Time
-}
-
-type AppUser struct {
-	ID           string
-	Email        string
-	RegNo        *string
-	PasswordHash *string
-	Status       string
-	TokenEpoch   int32
-	Version      int64
-	CreatedAt    time.Time
 }
 
 type Assignment struct {
@@ -57,51 +44,6 @@ type Attendance struct {
 	MarkedAt  time.Time
 }
 
-type AttendanceEvent struct {
-	ID        int64
-	SessionID string
-	UserID    string
-	Actor     *string
-	Outcome   string
-	Flags     []string
-	Reason    string
-	At        time.Time
-}
-
-type AuditDetail struct {
-	Seq    int64
-	Salt   []byte
-	Ip     *netip.Addr
-	Before []byte
-	After  []byte
-}
-
-type AuditHead struct {
-	One  bool
-	Seq  int64
-	Hash []byte
-}
-
-type AuditLog struct {
-	Seq          int64
-	At           time.Time
-	Actor        string
-	Action       string
-	Entity       string
-	EntityID     string
-	RequestID    string
-	DetailCommit []byte
-	PrevHash     []byte
-	Hash         []byte
-}
-
-type AuthRefresh struct {
-	Hash      []byte
-	SessionID string
-	ExpiresAt time.Time
-	UsedAt    *time.Time
-}
-
 type AuthSession struct {
 	ID         string
 	UserID     string
@@ -111,19 +53,6 @@ type AuthSession struct {
 	LastUsedAt time.Time
 	ExpiresAt  time.Time
 	RevokedAt  *time.Time
-}
-
-type Avatar struct {
-	Url    string
-	UserID string
-	Jpeg   []byte
-}
-
-type CalendarFeed struct {
-	UserID    string
-	TokenHash []byte
-	CreatedAt time.Time
-	UsedAt    *time.Time
 }
 
 type CapAlert struct {
@@ -146,26 +75,6 @@ type CapAlert struct {
 	CreatedBy   string
 }
 
-type ClassSession struct {
-	ID        string
-	CourseID  string
-	MeetingID *string
-	OccursOn  pgtype.Date
-	StartsAt  time.Time
-	EndsAt    time.Time
-	RoomID    *string
-	Topic     string
-	Status    string
-	Reason    string
-	Secret    []byte
-	Fenced    bool
-	LateMin   int16
-	OpenedBy  *string
-	OpenedAt  *time.Time
-	ClosedAt  *time.Time
-	Version   int64
-}
-
 type ClassView struct {
 	ID        string
 	CourseID  string
@@ -184,50 +93,6 @@ type ClassView struct {
 	Version   int64
 }
 
-type Course struct {
-	ID               string
-	TermID           string
-	Code             string
-	Title            string
-	Credits          pgtype.Numeric
-	Capacity         int32
-	WaitlistCapacity int32
-	MinAttendancePct int16
-	LastPlace        int64
-	Version          int64
-}
-
-type CourseMeeting struct {
-	ID       string
-	CourseID string
-	Weekday  int16
-	Starts   pgtype.Time
-	Ends     pgtype.Time
-	FromDay  pgtype.Date
-	UntilDay pgtype.Date
-	RoomID   *string
-	Teacher  *string
-	Kind     string
-	Notes    string
-}
-
-type CoursePrerequisite struct {
-	CourseID string
-	Code     string
-}
-
-type CourseSeat struct {
-	CourseID string
-	SeatNo   int32
-}
-
-type CourseStaff struct {
-	CourseID string
-	UserID   string
-	Kind     string
-	Position int16
-}
-
 type CourseView struct {
 	ID               string
 	TermID           string
@@ -244,23 +109,6 @@ type CourseView struct {
 	Staff            []byte
 }
 
-type CrowdEvent struct {
-	Source        string
-	SourceEventID string
-	HallID        string
-	Seq           int64
-	At            time.Time
-	Delta         *int32
-	Absolute      *int32
-}
-
-type CrowdSample struct {
-	HallID    string
-	Minute    time.Time
-	Occupancy int32
-	Source    string
-}
-
 type Dish struct {
 	ID       string
 	Name     string
@@ -273,33 +121,11 @@ type Dish struct {
 	SodiumMg *float64
 }
 
-type DishAllergen struct {
-	DishID   string
-	Allergen string
-}
-
 type DutyShift struct {
 	ID       string
 	UserID   string
 	StartsAt time.Time
 	EndsAt   time.Time
-}
-
-type EmergencyContact struct {
-	UserID  string
-	Rank    int16
-	Name    string
-	Channel string
-	Address string
-}
-
-type Enrollment struct {
-	CourseID  string
-	UserID    string
-	Status    string
-	SeatNo    *int32
-	Place     *int64
-	ChangedAt time.Time
 }
 
 type EscalationPolicy struct {
@@ -312,13 +138,6 @@ type EscalationPolicy struct {
 	Version      int64
 }
 
-type ExternalID struct {
-	Source    string
-	Kind      string
-	SourcedID string
-	ID        string
-}
-
 type GrainSnapshot struct {
 	Kind     string
 	Identity string
@@ -326,14 +145,6 @@ type GrainSnapshot struct {
 	Version  int64
 	Payload  []byte
 	SavedAt  *time.Time
-}
-
-type Idempotency struct {
-	Caller      string
-	Key         string
-	RequestHash []byte
-	Response    []byte
-	CreatedAt   time.Time
 }
 
 type ImportError struct {
@@ -375,28 +186,37 @@ type ImportRun struct {
 	EndedAt   *time.Time
 }
 
-type MeetingOccurrence struct {
-	MeetingID string
-	CourseID  string
-	RoomID    *string
-	Day       pgtype.Date
-	StartsAt  time.Time
-	EndsAt    time.Time
+type MailAction struct {
+	LetterID string
+	Tz       string
+	N        int16
+	Text     string
+	DueAt    *time.Time
+	Evidence string
 }
 
-type MeetingView struct {
-	ID       string
-	CourseID string
-	Weekday  int16
-	Starts   pgtype.Time
-	Ends     pgtype.Time
-	FromDay  pgtype.Date
-	UntilDay pgtype.Date
-	RoomID   *string
-	Teacher  *string
-	Kind     string
-	Notes    string
-	TaughtBy *string
+type MailLetter struct {
+	ID         string
+	Key        []byte
+	MessageID  string
+	FromAddr   string
+	FromName   string
+	Subject    string
+	Body       string
+	SentAt     *time.Time
+	ReceivedAt time.Time
+}
+
+type MailSummary struct {
+	LetterID   string
+	Tz         string
+	Summary    string
+	Category   string
+	Urgent     bool
+	Suspicious bool
+	Engine     string
+	Tokens     int32
+	MadeAt     time.Time
 }
 
 type MessHall struct {
@@ -408,32 +228,6 @@ type MessHall struct {
 	Tz                string
 	IsDefault         bool
 	Version           int64
-}
-
-type MessMenu struct {
-	ID        string
-	HallID    string
-	ServeDate pgtype.Date
-	Meal      string
-	OpensAt   time.Time
-	ClosesAt  time.Time
-	Version   int64
-}
-
-type MessMenuItem struct {
-	MenuID   string
-	DishID   string
-	Station  string
-	Position int16
-}
-
-type MessRating struct {
-	MenuID    string
-	UserID    string
-	Stars     int16
-	Comment   string
-	CreatedAt time.Time
-	UpdatedAt time.Time
 }
 
 type Notification struct {
@@ -450,60 +244,10 @@ type Notification struct {
 	ReadAt    *time.Time
 }
 
-type OutboxCursor struct {
-	Stream string
-	Device string
-	Seq    int64
-	At     time.Time
-}
-
-type OutboxLine struct {
-	Stream      string
-	Seq         int64
-	Event       string
-	Payload     []byte
-	CommittedAt time.Time
-	SentAt      *time.Time
-	DeliveredAt *time.Time
-}
-
 type OutboxStream struct {
 	Stream  string
 	UserID  string
 	LastSeq int64
-}
-
-type Profile struct {
-	UserID     string
-	FullName   string
-	Phone      string
-	Address    string
-	Bio        string
-	Dob        pgtype.Date
-	AvatarUrl  string
-	Hostel     string
-	Room       string
-	Warden     string
-	Department string
-	Course     string
-	Semester   int16
-	Locale     string
-	Tz         string
-	Version    int64
-}
-
-type PushSubscription struct {
-	Endpoint  string
-	UserID    string
-	P256dh    string
-	Auth      string
-	CreatedAt time.Time
-}
-
-type RetentionRule struct {
-	Entity string
-	Keep   pgtype.Interval
-	Action string
 }
 
 type Room struct {
@@ -515,48 +259,6 @@ type Room struct {
 	Lng       *float64
 	FenceM    *int32
 	Version   int64
-}
-
-type SafetyCursor struct {
-	Stream string
-	Device string
-	Seq    int64
-	At     time.Time
-}
-
-type SafetyDelivery struct {
-	Stream         string
-	Seq            int64
-	Kind           string
-	IncidentID     *string
-	EventSeq       *int64
-	Alert          *string
-	Masked         bool
-	CommittedAt    time.Time
-	SentAt         *time.Time
-	DeliveredAt    *time.Time
-	AcknowledgedAt *time.Time
-}
-
-type SafetyPage struct {
-	ID         string
-	IncidentID string
-	EventSeq   int64
-	Channel    string
-	Address    string
-	UserID     *string
-	State      string
-	Attempts   int32
-	NextAt     time.Time
-	SentAt     *time.Time
-	LastError  string
-}
-
-type SafetyPin struct {
-	UserID     string
-	PinHash    string
-	DuressHash string
-	ChangedAt  time.Time
 }
 
 type SafetyStream struct {
@@ -587,24 +289,6 @@ type SosEvent struct {
 	Hash       []byte
 }
 
-type SosIncident struct {
-	ID          string
-	UserID      string
-	Category    string
-	Silent      bool
-	Drill       bool
-	Duress      bool
-	State       string
-	RaisedAt    time.Time
-	CancelUntil time.Time
-	AckedAt     *time.Time
-	OnSceneAt   *time.Time
-	ClosedAt    *time.Time
-	NextAt      *time.Time
-	LastSeq     int64
-	HeadHash    []byte
-}
-
 type SosLocation struct {
 	IncidentID string
 	ClientSeq  int64
@@ -614,27 +298,6 @@ type SosLocation struct {
 	Accuracy   *float64
 	Battery    *int16
 	StoredAt   time.Time
-}
-
-type SosMessage struct {
-	IncidentID  string
-	Sender      string
-	ClientMsgID string
-	Seq         int64
-}
-
-type SosPress struct {
-	UserID     string
-	ClientKey  string
-	IncidentID string
-	Seq        int64
-}
-
-type SosResponder struct {
-	IncidentID string
-	UserID     string
-	State      string
-	Since      time.Time
 }
 
 type SosView struct {
@@ -655,100 +318,6 @@ type SosView struct {
 	HeadHash    []byte
 	Responders  []byte
 	Location    []byte
-}
-
-type StagedCourse struct {
-	Line             int64
-	SourcedID        string
-	TermRef          string
-	TermID           *string
-	Code             string
-	Title            string
-	Credits          pgtype.Numeric
-	Capacity         *int32
-	WaitlistCapacity *int32
-	MinAttendance    *int16
-	Instructors      []string
-	Prerequisites    []string
-	ID               string
-	BySourced        *string
-	ByCode           *string
-	Action           string
-}
-
-type StagedEnrollment struct {
-	Line      int64
-	TermRef   string
-	CourseRef string
-	UserRef   string
-	Role      string
-	First     bool
-	Status    string
-	CourseID  *string
-	UserID    *string
-	SeatNo    *int32
-	Action    string
-}
-
-type StagedStaff struct {
-	Line     int64
-	CourseID string
-	UserRef  string
-	UserID   *string
-	Kind     string
-	Position int16
-	Action   string
-}
-
-type StagedTerm struct {
-	Line      int64
-	SourcedID string
-	Name      string
-	StartsOn  pgtype.Date
-	EndsOn    pgtype.Date
-	Tz        string
-	ID        string
-	Action    string
-}
-
-type StagedUser struct {
-	Line       int64
-	SourcedID  string
-	Email      string
-	RegNo      string
-	Name       string
-	Roles      []string
-	Department *string
-	Course     *string
-	Semester   *int16
-	Phone      *string
-	Leaves     bool
-	ID         string
-	BySourced  *string
-	ByEmail    *string
-	ByRegNo    *string
-	Ends       bool
-	Action     string
-}
-
-type Term struct {
-	ID       string
-	Name     string
-	StartsOn pgtype.Date
-	EndsOn   pgtype.Date
-	Tz       string
-	Version  int64
-}
-
-type TermHoliday struct {
-	TermID string
-	Day    pgtype.Date
-	Name   string
-}
-
-type UserRole struct {
-	UserID string
-	Role   string
 }
 
 type UserView struct {
