@@ -108,10 +108,13 @@ func New(o Options) *Server {
 func (s *Server) App() *fiber.App { return s.app }
 
 // perRoute gives pictures and uploads more room and time, before their body is read: those of people alone whom we gave a token, for the
-// room is taken before anybody is asked who that is.
+// room is taken before anybody is asked who that is. Mails stay on the wire until that is known.
 func (s *Server) perRoute(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
 	picture, upload := path == rest.Base+"/profile/photo", h.IsPost() && strings.HasPrefix(path, rest.Base+rest.ImportsPath+"/")
+	if h.IsPost() && path == rest.Base+rest.InboundPath && len(h.Peek(rest.KeyHeader)) > 0 {
+		return fasthttp.RequestConfig{MaxRequestBodySize: onTheWire, ReadTimeout: photoTimeout}
+	}
 	if !picture && !upload {
 		return fasthttp.RequestConfig{}
 	}

@@ -233,7 +233,7 @@ func (d *dispatcher) stop() {
 }
 
 func (d *dispatcher) show() {
-	s := Status{Workers: len(d.idle) + len(d.busy), Busy: len(d.busy)}
+	s := PoolStatus{Workers: len(d.idle) + len(d.busy), Busy: len(d.busy)}
 	s.Waiting, s.Background = len(d.lines[Waiting]), len(d.lines[Background])
 	for name, m := range d.models {
 		at := m.pause.UTC().Truncate(time.Millisecond)

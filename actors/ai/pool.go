@@ -79,7 +79,7 @@ func (p *Pool) Ask(ctx context.Context, priority Priority, c Call) (Answer, erro
 }
 
 // Status is how the pool stands.
-func (p *Pool) Status() Status { return p.status.read() }
+func (p *Pool) Status() PoolStatus { return p.status.read() }
 
 // Close ends the pool. Whoever waits is told to come again; a request that is under way ends with its attempt.
 func (p *Pool) Close(ctx context.Context) error {

@@ -13,8 +13,8 @@ import (
 	"nexus"
 )
 
-// Status is how a pool stands.
-type Status struct {
+// PoolStatus is how a pool stands.
+type PoolStatus struct {
 	Workers    int           `json:"workers"`
 	Busy       int           `json:"busy"`
 	Failures   int64         `json:"workerFailures"`
@@ -33,6 +33,22 @@ type ModelStatus struct {
 	TokensOut   int64            `json:"tokensOut"`
 	Cost        float64          `json:"cost"` // by the operator's prices
 	LastAnswer  *time.Time       `json:"lastAnswer"`
+}
+
+// Report is how the use of models stands: on the node that was asked, but for the budgets and the jobs, which are the campus's.
+type Report struct {
+	Pool    *PoolStatus          `json:"pool"` // nil: no model is configured, and the local methods do all
+	Budgets []BudgetReport   `json:"budgets"`
+	Jobs    map[string]int64 `json:"jobs"` // by state: available and retryable wait, scheduled wait for a time
+}
+
+// BudgetReport is what a model's last minute came to, and what it may come to; 0 is no limit.
+type BudgetReport struct {
+	Model       string `json:"model"`
+	Requests    int    `json:"requests"`
+	Tokens      int    `json:"tokens"`
+	MaxRequests int    `json:"maxRequests"`
+	MaxTokens   int    `json:"maxTokens"`
 }
 
 // Metrics are what operators see of a pool.
@@ -69,7 +85,7 @@ type board struct {
 	metrics *Metrics
 
 	mu       sync.Mutex
-	now      Status
+	now      PoolStatus
 	models   map[string]*ModelStatus
 	breakers map[string]breaker // safe for use by many
 }
@@ -87,7 +103,7 @@ func newBoard(o Options) *board {
 	return b
 }
 
-func (b *board) read() Status {
+func (b *board) read() PoolStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := b.now
@@ -167,7 +183,7 @@ func (b *board) tripped(model string, open bool) {
 }
 
 // show takes how things stand now.
-func (b *board) show(s Status) {
+func (b *board) show(s PoolStatus) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s.Failures = b.now.Failures

@@ -10,9 +10,10 @@ import (
 
 // The events of the /mess namespace.
 const (
-	Namespace   = "/mess"
-	CrowdUpdate = "CROWD_UPDATE"
-	MenuUpdate  = "MENU_UPDATE"
+	Namespace      = "/mess"
+	CrowdUpdate    = "CROWD_UPDATE"
+	MenuUpdate     = "MENU_UPDATE"
+	ForecastUpdate = "FORECAST_UPDATE"
 )
 
 // Topic is what sockets listen to for one hall.

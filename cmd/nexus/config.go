@@ -2,11 +2,13 @@ package main
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -39,38 +41,51 @@ const minSecret = 32
 
 // Config is the configuration of a node: defaults, overridden by NEXUS_* variables, overridden by flags.
 type Config struct {
-	Env              string         `env:"NEXUS_ENV" enum:"development,production" default:"development" help:"development, or production, which demands real secrets and refuses unsafe settings."`
-	Addr             string         `env:"NEXUS_ADDR" help:"Where HTTP and sockets are served; 127.0.0.1:4000, in production :4000."`
-	DataDir          string         `env:"NEXUS_DATA_DIR" default:"./data" help:"Private PostgreSQL and the development secret."`
-	DatabaseURL      string         `env:"NEXUS_DATABASE_URL" help:"PostgreSQL to use; without it the node runs a private one (development only)."`
-	DatabaseConns    int            `env:"NEXUS_DATABASE_CONNS" default:"16" help:"Connections in the pool, 4 to 200."`
-	RedisURL         string         `env:"NEXUS_REDIS_URL" help:"Redis for broadcasts between nodes and limits that hold across them; without it, or while it is away, nodes do both by themselves."`
-	JWTSecret        []string       `env:"NEXUS_JWT_SECRET" help:"Signs access tokens, 32 bytes at least; several, separated by commas, to rotate: the first signs."`
-	CORSOrigins      []string       `name:"cors-origins" env:"NEXUS_CORS_ORIGINS" help:"Origins of web clients, separated by commas. In development any localhost port too."`
-	TrustedProxies   []string       `env:"NEXUS_TRUSTED_PROXIES" help:"Addresses or CIDRs of proxies whose X-Forwarded-For is believed."`
-	FloodRate        float64        `env:"NEXUS_FLOOD_RATE" default:"2000" help:"Requests a second that one client address may make; a campus often shares one."`
-	MaxConnections   int            `env:"NEXUS_MAX_CONNECTIONS" default:"100000" help:"Connections of sockets that the node takes; past it, as past the next two, new ones are answered 503 with Retry-After and the others go on."`
-	MaxPerAddress    int            `env:"NEXUS_MAX_PER_ADDRESS" default:"50000" help:"Of these, how many one client address may have; a campus often shares one."`
-	MaxMemory        string         `env:"NEXUS_MAX_MEMORY" help:"What the process may use, such as 900MiB, of which new connections leave a tenth; 0 is no bound. GOMEMLIMIT, or what its control group may use."`
-	Demo             *bool          `env:"NEXUS_DEMO" negatable:"" help:"Seed the demo campus into an empty database; on in development."`
-	ClusterBind      string         `env:"NEXUS_CLUSTER_BIND" default:"127.0.0.1:0" help:"Where nodes find each other (host:port, UDP and TCP) and, at the next port, send each other messages; port 0 takes two free ones."`
-	ClusterAdvertise string         `env:"NEXUS_CLUSTER_ADVERTISE" help:"Address at which other nodes reach this one, if it is not that of NEXUS_CLUSTER_BIND."`
-	ClusterSeeds     []string       `env:"NEXUS_CLUSTER_SEEDS" help:"host:port of some members, separated by commas; a DNS name with several addresses stands for all of them."`
-	ClusterKey       string         `env:"NEXUS_CLUSTER_KEY" help:"Encrypts what nodes gossip: 16, 24 or 32 bytes in hex."`
-	ClusterTLSCert   string         `env:"NEXUS_CLUSTER_TLS_CERT" type:"existingfile" help:"Certificate (PEM) that this node shows to the others; needs key and CA."`
-	ClusterTLSKey    string         `env:"NEXUS_CLUSTER_TLS_KEY" type:"existingfile" help:"Its private key (PEM)."`
-	ClusterTLSCA     string         `env:"NEXUS_CLUSTER_TLS_CA" type:"existingfile" help:"Authorities (PEM) whose nodes are let in; others, and plain connections, are refused."`
-	DrainDelay       *time.Duration `env:"NEXUS_DRAIN_DELAY" help:"How long an ending node still serves after /readyz says no, for the balancer to notice: two of its checks; 5s, in development 0s."`
-	DrainSpread      *time.Duration `env:"NEXUS_DRAIN_SPREAD" help:"Over how long an ending node closes its sockets, so that clients do not all come back at once; 10s, in development 0s."`
-	PageSMTP         string         `env:"NEXUS_PAGE_SMTP" help:"SMTP server that mails an SOS to those it concerns: smtp://user:password@host:587, which demands TLS, or smtp+plain://host:25 for one on this machine."`
-	PageFrom         string         `env:"NEXUS_PAGE_FROM" help:"E-mail address that such mails come from, and the contact that push services are told."`
-	PageWebhook      string         `env:"NEXUS_PAGE_WEBHOOK" help:"URL that every SOS is posted to, signed with NEXUS_PAGE_SECRET."`
-	PageSMS          string         `name:"page-sms" env:"NEXUS_PAGE_SMS" help:"URL of a provider of text messages, posted to likewise."`
-	PageSecret       string         `env:"NEXUS_PAGE_SECRET" help:"Signs what is posted, 32 bytes at least."`
-	PushKey          string         `env:"NEXUS_PUSH_KEY" help:"VAPID key pair for web push, public:private in base64url."`
-	ImportMax        string         `env:"NEXUS_IMPORT_MAX" default:"100MiB" help:"How large a file may be that the office imports. It waits in the system's directory for temporary files."`
-	LogLevel         string         `env:"NEXUS_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
-	LogFormat        string         `env:"NEXUS_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"text, json, or auto: json in production."`
+	Env               string         `env:"NEXUS_ENV" enum:"development,production" default:"development" help:"development, or production, which demands real secrets and refuses unsafe settings."`
+	Addr              string         `env:"NEXUS_ADDR" help:"Where HTTP and sockets are served; 127.0.0.1:4000, in production :4000."`
+	DataDir           string         `env:"NEXUS_DATA_DIR" default:"./data" help:"Private PostgreSQL and the development secret."`
+	DatabaseURL       string         `env:"NEXUS_DATABASE_URL" help:"PostgreSQL to use; without it the node runs a private one (development only)."`
+	DatabaseConns     int            `env:"NEXUS_DATABASE_CONNS" default:"16" help:"Connections in the pool, 4 to 200."`
+	RedisURL          string         `env:"NEXUS_REDIS_URL" help:"Redis for broadcasts between nodes and limits that hold across them; without it, or while it is away, nodes do both by themselves."`
+	JWTSecret         []string       `env:"NEXUS_JWT_SECRET" help:"Signs access tokens, 32 bytes at least; several, separated by commas, to rotate: the first signs."`
+	CORSOrigins       []string       `name:"cors-origins" env:"NEXUS_CORS_ORIGINS" help:"Origins of web clients, separated by commas. In development any localhost port too."`
+	TrustedProxies    []string       `env:"NEXUS_TRUSTED_PROXIES" help:"Addresses or CIDRs of proxies whose X-Forwarded-For is believed."`
+	FloodRate         float64        `env:"NEXUS_FLOOD_RATE" default:"2000" help:"Requests a second that one client address may make; a campus often shares one."`
+	MaxConnections    int            `env:"NEXUS_MAX_CONNECTIONS" default:"100000" help:"Connections of sockets that the node takes; past it, as past the next two, new ones are answered 503 with Retry-After and the others go on."`
+	MaxPerAddress     int            `env:"NEXUS_MAX_PER_ADDRESS" default:"50000" help:"Of these, how many one client address may have; a campus often shares one."`
+	MaxMemory         string         `env:"NEXUS_MAX_MEMORY" help:"What the process may use, such as 900MiB, of which new connections leave a tenth; 0 is no bound. GOMEMLIMIT, or what its control group may use."`
+	Demo              *bool          `env:"NEXUS_DEMO" negatable:"" help:"Seed the demo campus into an empty database; on in development."`
+	ClusterBind       string         `env:"NEXUS_CLUSTER_BIND" default:"127.0.0.1:0" help:"Where nodes find each other (host:port, UDP and TCP) and, at the next port, send each other messages; port 0 takes two free ones."`
+	ClusterAdvertise  string         `env:"NEXUS_CLUSTER_ADVERTISE" help:"Address at which other nodes reach this one, if it is not that of NEXUS_CLUSTER_BIND."`
+	ClusterSeeds      []string       `env:"NEXUS_CLUSTER_SEEDS" help:"host:port of some members, separated by commas; a DNS name with several addresses stands for all of them."`
+	ClusterKey        string         `env:"NEXUS_CLUSTER_KEY" help:"Encrypts what nodes gossip: 16, 24 or 32 bytes in hex."`
+	ClusterTLSCert    string         `env:"NEXUS_CLUSTER_TLS_CERT" type:"existingfile" help:"Certificate (PEM) that this node shows to the others; needs key and CA."`
+	ClusterTLSKey     string         `env:"NEXUS_CLUSTER_TLS_KEY" type:"existingfile" help:"Its private key (PEM)."`
+	ClusterTLSCA      string         `env:"NEXUS_CLUSTER_TLS_CA" type:"existingfile" help:"Authorities (PEM) whose nodes are let in; others, and plain connections, are refused."`
+	DrainDelay        *time.Duration `env:"NEXUS_DRAIN_DELAY" help:"How long an ending node still serves after /readyz says no, for the balancer to notice: two of its checks; 5s, in development 0s."`
+	DrainSpread       *time.Duration `env:"NEXUS_DRAIN_SPREAD" help:"Over how long an ending node closes its sockets, so that clients do not all come back at once; 10s, in development 0s."`
+	PageSMTP          string         `env:"NEXUS_PAGE_SMTP" help:"SMTP server that mails an SOS to those it concerns: smtp://user:password@host:587, which demands TLS, or smtp+plain://host:25 for one on this machine."`
+	PageFrom          string         `env:"NEXUS_PAGE_FROM" help:"E-mail address that such mails come from, and the contact that push services are told."`
+	PageWebhook       string         `env:"NEXUS_PAGE_WEBHOOK" help:"URL that every SOS is posted to, signed with NEXUS_PAGE_SECRET."`
+	PageSMS           string         `name:"page-sms" env:"NEXUS_PAGE_SMS" help:"URL of a provider of text messages, posted to likewise."`
+	PageSecret        string         `env:"NEXUS_PAGE_SECRET" help:"Signs what is posted, 32 bytes at least."`
+	PushKey           string         `env:"NEXUS_PUSH_KEY" help:"VAPID key pair for web push, public:private in base64url."`
+	SMTPAddr          string         `env:"NEXUS_SMTP_ADDR" help:"Where mails for the campus's people are taken over SMTP, such as :25; without it they come by POST /mail/inbound alone."`
+	SMTPDomain        string         `env:"NEXUS_SMTP_DOMAIN" default:"localhost" help:"What that server is called."`
+	SMTPLocal         bool           `name:"smtp-lmtp" env:"NEXUS_SMTP_LMTP" help:"Speak LMTP there, for a mail server of the campus's own."`
+	SMTPCert          string         `name:"smtp-tls-cert" env:"NEXUS_SMTP_TLS_CERT" type:"existingfile" help:"Certificate (PEM) for STARTTLS; needs its key."`
+	SMTPKey           string         `name:"smtp-tls-key" env:"NEXUS_SMTP_TLS_KEY" type:"existingfile" help:"Its private key (PEM)."`
+	GeminiKey         string         `name:"gemini-api-key" env:"NEXUS_GEMINI_API_KEY" help:"Key of Gemini's API; without it local methods do all."`
+	GeminiURL         string         `name:"gemini-base-url" env:"NEXUS_GEMINI_BASE_URL" help:"Where the API is, if not at Google's."`
+	GeminiFlash       string         `env:"NEXUS_GEMINI_FLASH" default:"gemini-2.5-flash" help:"The model for what is short and frequent."`
+	GeminiFlashLimits string         `env:"NEXUS_GEMINI_FLASH_LIMITS" default:"10:250000" help:"What the whole campus may ask of it in a minute, requests:tokens; 0 is no limit."`
+	GeminiFlashPrice  string         `env:"NEXUS_GEMINI_FLASH_PRICE" default:"0:0" help:"What a million of its tokens cost, in:out, for the figures of /admin/ai."`
+	GeminiPro         string         `env:"NEXUS_GEMINI_PRO" default:"gemini-2.5-pro" help:"The model for what is hard and rare."`
+	GeminiProLimits   string         `env:"NEXUS_GEMINI_PRO_LIMITS" default:"5:250000" help:"Likewise."`
+	GeminiProPrice    string         `env:"NEXUS_GEMINI_PRO_PRICE" default:"0:0" help:"Likewise."`
+	ImportMax         string         `env:"NEXUS_IMPORT_MAX" default:"100MiB" help:"How large a file may be that the office imports. It waits in the system's directory for temporary files."`
+	LogLevel          string         `env:"NEXUS_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	LogFormat         string         `env:"NEXUS_LOG_FORMAT" enum:"auto,text,json" default:"auto" help:"text, json, or auto: json in production."`
 
 	origins []string // checked
 	proxies []netip.Prefix
@@ -80,6 +95,8 @@ type Config struct {
 	pages   []page.Channel
 	memory  int64 // bytes; 0: no bound
 	imports int64 // bytes
+	models  map[string]aiModel
+	smtpTLS *tls.Config // nil: none
 }
 
 // configError is a value that the process cannot work with. It names the variable and what it takes.
@@ -93,7 +110,7 @@ func wrong(variable, format string, args ...any) error {
 }
 
 // secretVariables may each come as a file: NAME_FILE holds its path.
-var secretVariables = []string{"NEXUS_JWT_SECRET", "NEXUS_DATABASE_URL", "NEXUS_REDIS_URL", "NEXUS_CLUSTER_KEY", "NEXUS_PAGE_SMTP", "NEXUS_PAGE_WEBHOOK", "NEXUS_PAGE_SMS", "NEXUS_PAGE_SECRET", "NEXUS_PUSH_KEY", "NEXUS_SIMULATE_API_KEY", "NEXUS_SIMULATE_PASSWORD"}
+var secretVariables = []string{"NEXUS_JWT_SECRET", "NEXUS_DATABASE_URL", "NEXUS_REDIS_URL", "NEXUS_CLUSTER_KEY", "NEXUS_PAGE_SMTP", "NEXUS_PAGE_WEBHOOK", "NEXUS_PAGE_SMS", "NEXUS_PAGE_SECRET", "NEXUS_PUSH_KEY", "NEXUS_GEMINI_API_KEY", "NEXUS_SIMULATE_API_KEY", "NEXUS_SIMULATE_PASSWORD"}
 
 // readSecretFiles puts the contents of the files named by NAME_FILE variables in place of NAME.
 func readSecretFiles() error {
@@ -150,7 +167,7 @@ func (c *Config) check() error {
 	if c.MaxPerAddress < 1 || c.MaxPerAddress > mostConnections {
 		return wrong("NEXUS_MAX_PER_ADDRESS", "takes a number from 1 to %d, not %d", mostConnections, c.MaxPerAddress)
 	}
-	for _, step := range []func() error{c.checkMemory, c.checkImports, c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkPages, c.checkProduction} {
+	for _, step := range []func() error{c.checkMemory, c.checkImports, c.checkDatabaseURL, c.checkRedisURL, c.checkOrigins, c.checkProxies, c.checkSecrets, c.checkCluster, c.checkPages, c.checkAI, c.checkInbound, c.checkProduction} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -341,7 +358,7 @@ func (c *Config) LogValue() slog.Value {
 		slog.Any("corsOrigins", c.origins), slog.Any("trustedProxies", c.proxies),
 		slog.String("clusterBind", c.ClusterBind), slog.String("clusterAdvertise", c.ClusterAdvertise), slog.Any("clusterSeeds", c.ClusterSeeds),
 		slog.Bool("clusterKey", c.ClusterKey != ""), slog.Bool("clusterTLS", c.ClusterTLSCert != ""),
-		slog.Any("pages", c.channels()),
+		slog.Any("pages", c.channels()), slog.String("smtp", c.SMTPAddr), slog.Any("models", slices.Sorted(maps.Keys(c.models))),
 		slog.Duration("drainDelay", *c.DrainDelay), slog.Duration("drainSpread", *c.DrainSpread),
 		slog.Float64("floodRate", c.FloodRate), slog.Int("maxConnections", c.MaxConnections), slog.Int("maxPerAddress", c.MaxPerAddress),
 		slog.Int64("memory", c.memory), slog.Int64("importMax", c.imports), slog.Bool("demo", *c.Demo),

@@ -48,9 +48,6 @@ func (s *span) UnmarshalText(text []byte) error {
 	return err
 }
 
-// backtested is how far ahead forecasts are scored, in slots: an hour and a day.
-var backtested = []int{int(time.Hour / forecast.Slot), int(24 * time.Hour / forecast.Slot)}
-
 // Run scores every model at each horizon.
 func (c *backtestCmd) Run(ctx context.Context) error {
 	var zone *time.Location
@@ -68,18 +65,18 @@ func (c *backtestCmd) Run(ctx context.Context) error {
 		name string
 		make func(ahead int) forecast.Model
 	}{
-		{"seasonal-naive", func(int) forecast.Model { return forecast.NewNaive() }},
-		{"adaptive", func(ahead int) forecast.Model { return forecast.New(zone, ahead) }},
+		{forecast.NameNaive, func(int) forecast.Model { return forecast.NewNaive() }},
+		{forecast.NameAdaptive, func(ahead int) forecast.Model { return forecast.New(zone, ahead) }},
 	}
 	bars := io.Discard
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		bars = os.Stderr
 	}
-	bar := progressbar.NewOptions(len(models)*len(backtested)*len(series.People), progressbar.OptionSetWriter(bars), progressbar.OptionSetWidth(30),
+	bar := progressbar.NewOptions(len(models)*len(forecast.Horizons)*len(series.People), progressbar.OptionSetWriter(bars), progressbar.OptionSetWidth(30),
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
 	var scores []forecast.Score
 	for _, m := range models {
-		for _, ahead := range backtested {
+		for _, ahead := range forecast.Horizons {
 			begun := len(scores) * len(series.People)
 			score := forecast.Backtest(m.name, m.make(ahead), series, time.Duration(c.Warmup), ahead, func(done, _ int) bool {
 				_ = bar.Set(begun + done) // what the terminal refuses is not worth stopping for

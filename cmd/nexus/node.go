@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"nexus/actors/ai/budget"
 	"nexus/actors/course"
 	"nexus/actors/grain"
 	"nexus/actors/incident"
@@ -41,19 +42,20 @@ const limiterKeys = 200_000
 
 // node is everything that one process runs, opened from the bottom up and closed in the reverse order.
 type node struct {
-	cfg      *Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	db       *pg.DB
-	reach    func(context.Context) error // whether the database answers, asked seldom
-	redis    *redisLink                  // nil without NEXUS_REDIS_URL
-	cluster  *cluster.Node
-	safety   safety
-	relay    *relay.Relay
-	live     *live.Server
-	http     *transport.Server
-	draining atomic.Bool
-	closers  []closer // the last opened is closed first
+	cfg       *Config
+	log       *slog.Logger
+	registry  *prometheus.Registry
+	db        *pg.DB
+	reach     func(context.Context) error // whether the database answers, asked seldom
+	redis     *redisLink                  // nil without NEXUS_REDIS_URL
+	cluster   *cluster.Node
+	safety    safety
+	assistant assistant
+	relay     *relay.Relay
+	live      *live.Server
+	http      *transport.Server
+	draining  atomic.Bool
+	closers   []closer // the last opened is closed first
 }
 
 type closer struct {
@@ -72,7 +74,7 @@ func open(ctx context.Context, cfg *Config, log *slog.Logger) (_ *node, err erro
 			err = errors.Join(err, n.close(ctx))
 		}
 	}()
-	for _, step := range []func(context.Context) error{n.openDatabase, n.openRedis, n.openCluster, n.openSafety, n.openTransport} {
+	for _, step := range []func(context.Context) error{n.openDatabase, n.openRedis, n.openCluster, n.openSafety, n.openAssistant, n.openTransport, n.openMail} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -134,9 +136,12 @@ func (n *node) openDatabase(ctx context.Context) error {
 	if err := n.openSafetyStore(ctx, url); err != nil {
 		return err
 	}
+	if err := n.openJobStore(ctx, url); err != nil {
+		return err
+	}
 	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
 		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors},
-		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}))
+		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}, chore{"forecast scores", pg.NewForecasts(n.db).PurgeScores}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil
@@ -162,15 +167,18 @@ func database(ctx context.Context, cfg *Config, log *slog.Logger) (url string, s
 
 // openCluster joins the campus and begins to wake the halls.
 func (n *node) openCluster(context.Context) (err error) {
-	halls := pg.NewMess(n.db)
+	halls, grains := pg.NewMess(n.db), pg.NewGrains(n.db)
 	var carrier cluster.Carrier
 	if n.redis != nil {
 		carrier = n.redis.bus
 	}
 	n.cluster, err = cluster.Start(cluster.Config{
 		Carrier: carrier,
-		Kinds:   []grain.Kind{mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with), course.Kind(pg.NewSeats(n.db), pg.NewClasses(n.db))},
-		Store:   pg.NewGrains(n.db),
+		Kinds: []grain.Kind{
+			mess.Kind(pg.NewHall(n.db)), session.Kind(), incident.Kind(n.safety.sos, n.safety.with), course.Kind(pg.NewSeats(n.db), pg.NewClasses(n.db)),
+			budget.Kind(grains, n.cfg.limits),
+		},
+		Store: grains,
 		Keep: []cluster.Keep{{Kind: mess.KindName, IDs: func(ctx context.Context) ([]string, error) {
 			list, err := halls.Halls(ctx)
 			ids := make([]string, len(list))
@@ -227,9 +235,10 @@ func (n *node) openTransport(context.Context) error {
 	})
 	rest.New(n.http.App(), rest.Deps{
 		Auth: guard, Profiles: identity, Office: identity, Audit: pg.NewAuditLog(n.db),
-		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
+		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Forecasts: pg.NewForecasts(n.db), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
 		Importer: n.openImports(guard), Imports: pg.NewImports(n.db), ImportBytes: n.cfg.imports,
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
+		Mails: pg.NewMail(n.db, n.assistant.queue), Inbox: n.inbox(), Summarizer: n.assistant.summary, Models: &n.assistant,
 		Catalogue: pg.NewCourses(n.db), Seats: course.NewClient(n.cluster), Enrollments: pg.NewSeats(n.db),
 		LiveClasses: course.NewClient(n.cluster), Classes: pg.NewClasses(n.db),
 		Timetables: pg.NewCourses(n.db), Assignments: pg.NewAssignments(n.db),

@@ -13,8 +13,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"nexus"
+	"nexus/persistence/pg"
 )
 
 // schema is where River's tables are.
@@ -42,7 +44,10 @@ func (summaryArgs) InsertOpts() river.InsertOpts {
 }
 
 // Queue takes orders.
-type Queue struct{ client *river.Client[pgx.Tx] }
+type Queue struct {
+	pool   *pgxpool.Pool
+	client *river.Client[pgx.Tx]
+}
 
 // NewQueue returns a queue in the database of a pool.
 func NewQueue(pool *pgxpool.Pool) (*Queue, error) {
@@ -50,7 +55,7 @@ func NewQueue(pool *pgxpool.Pool) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up the queue of jobs: %w", err)
 	}
-	return &Queue{client}, nil
+	return &Queue{pool, client}, nil
 }
 
 // Order orders summaries. It implements pg.Orders.
@@ -63,21 +68,76 @@ func (q *Queue) Order(ctx context.Context, tx pgx.Tx, orders []nexus.SummaryOrde
 	return err
 }
 
+// Count is how many jobs there are in each state, but for those that are done.
+func (q *Queue) Count(ctx context.Context) (map[string]int64, error) {
+	rows, err := q.pool.Query(ctx, `select state::text, count(*) from river.river_job where state not in ('completed', 'cancelled') group by state`)
+	if err != nil {
+		return nil, pg.Err(err)
+	}
+	counts, state, n := map[string]int64{}, "", int64(0)
+	_, err = pgx.ForEachRow(rows, []any{&state, &n}, func() error { counts[state] = n; return nil })
+	return counts, pg.Err(err)
+}
+
 // Summaries makes summaries. An error with a RetryAfter is worth another try then, NotFound none at all, any other one by and by.
 type Summaries interface {
 	Make(ctx context.Context, o nexus.SummaryOrder, ordered time.Time) error
+}
+
+// forecastArgs have the halls' forecasts made anew.
+type forecastArgs struct{}
+
+// Kind implements river.JobArgs.
+func (forecastArgs) Kind() string { return "crowd_forecast" }
+
+// InsertOpts implements river.JobArgsWithInsertOpts: one at a time, and if it fails the next one is soon enough.
+func (forecastArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
+	}}}
+}
+
+// forecastEvery is how often: each time that another quarter of an hour is known.
+const forecastEvery = 15 * time.Minute
+
+// Forecasts makes the halls' forecasts.
+type Forecasts interface {
+	MakeAll(ctx context.Context, now time.Time) error
+}
+
+type forecastWorker struct {
+	river.WorkerDefaults[forecastArgs]
+	forecasts Forecasts
+}
+
+// Timeout implements river.Worker.
+func (*forecastWorker) Timeout(*river.Job[forecastArgs]) time.Duration { return forecastEvery / 3 }
+
+// Work implements river.Worker.
+func (w *forecastWorker) Work(ctx context.Context, _ *river.Job[forecastArgs]) error {
+	return w.forecasts.MakeAll(ctx, time.Now())
+}
+
+// Makers do what jobs are for.
+type Makers struct {
+	Summaries Summaries
+	Forecasts Forecasts
 }
 
 // Runner does jobs until it is closed.
 type Runner struct{ client *river.Client[pgx.Tx] }
 
 // Start begins to do jobs.
-func Start(ctx context.Context, pool *pgxpool.Pool, s Summaries, log *slog.Logger) (*Runner, error) {
+func Start(ctx context.Context, pool *pgxpool.Pool, m Makers, log *slog.Logger) (*Runner, error) {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &summaryWorker{summaries: s})
+	river.AddWorker(workers, &summaryWorker{summaries: m.Summaries})
+	river.AddWorker(workers, &forecastWorker{forecasts: m.Forecasts})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: schema, Logger: log, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}},
-		JobTimeout: timeout, RescueStuckJobsAfter: deadAfter,
+		JobTimeout: timeout, RescueStuckJobsAfter: max(deadAfter, forecastEvery),
+		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(forecastEvery), func() (river.JobArgs, *river.InsertOpts) {
+			return forecastArgs{}, nil
+		}, &river.PeriodicJobOpts{RunOnStart: true})},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the workers of jobs: %w", err)

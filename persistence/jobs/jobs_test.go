@@ -41,10 +41,12 @@ type maker struct {
 	made  []nexus.SummaryOrder
 	do    func(ctx context.Context, n int) error
 	awake chan struct{}
+
+	forecast chan struct{} // one place
 }
 
 func newMaker(do func(ctx context.Context, n int) error) *maker {
-	return &maker{do: do, awake: make(chan struct{}, 1000)}
+	return &maker{do: do, awake: make(chan struct{}, 1000), forecast: make(chan struct{}, 1)}
 }
 
 func (m *maker) Make(ctx context.Context, o nexus.SummaryOrder, ordered time.Time) error {
@@ -60,6 +62,15 @@ func (m *maker) Make(ctx context.Context, o nexus.SummaryOrder, ordered time.Tim
 	return err
 }
 
+// MakeAll notes that forecasts were made.
+func (m *maker) MakeAll(context.Context, time.Time) error {
+	select {
+	case m.forecast <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
 func (m *maker) wait(t *testing.T, n int) {
 	t.Helper()
 	for range n {
@@ -73,7 +84,7 @@ func (m *maker) wait(t *testing.T, n int) {
 
 func start(t *testing.T, db *pg.DB, m *maker) *jobs.Runner {
 	t.Helper()
-	r, err := jobs.Start(t.Context(), db.Pool(), m, slog.New(slog.DiscardHandler))
+	r, err := jobs.Start(t.Context(), db.Pool(), jobs.Makers{Summaries: m, Forecasts: m}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +123,7 @@ func place(t *testing.T, db *pg.DB, fail error, orders ...nexus.SummaryOrder) {
 
 func states(t *testing.T, db *pg.DB) map[string]int {
 	t.Helper()
-	rows, err := db.Pool().Query(t.Context(), `select state::text, count(*) from river.river_job group by 1`)
+	rows, err := db.Pool().Query(t.Context(), `select state::text, count(*) from river.river_job where kind = 'mail_summary' group by 1`)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,4 +205,16 @@ func TestAJobOfANodeThatEndsIsDoneByAnother(t *testing.T) {
 	r = start(t, db, second)
 	defer stop(t, r)
 	second.wait(t, 1)
+}
+
+// TestForecastsAreMadeFromTheStart.
+func TestForecastsAreMadeFromTheStart(t *testing.T) {
+	m := newMaker(func(context.Context, int) error { return nil })
+	r := start(t, pgfix.DB(t), m)
+	defer stop(t, r)
+	select {
+	case <-m.forecast:
+	case <-time.After(30 * time.Second):
+		t.Error("waited in vain")
+	}
 }

@@ -33,6 +33,7 @@ type Deps struct {
 	Halls     Halls
 	Menus     Menus
 	LiveHalls LiveHalls
+	Forecasts Forecasts
 	Publisher Publisher
 
 	Desk         Desk
@@ -44,6 +45,11 @@ type Deps struct {
 	ImportBytes int64 // of one file at most
 
 	Notices Notices
+
+	Mails      Mails
+	Inbox      Inbox
+	Summarizer Summarizer
+	Models     Models
 
 	Catalogue   Catalogue
 	Seats       Seats
@@ -89,6 +95,7 @@ func New(app *fiber.App, d Deps) *API {
 	a.safetyRoutes()
 	a.importRoutes()
 	a.noticeRoutes()
+	a.mailRoutes()
 	a.termRoutes()
 	a.courseRoutes()
 	a.enrollmentRoutes()

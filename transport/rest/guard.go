@@ -85,6 +85,7 @@ type Limits struct {
 	Incident limit.Rule // what an account says and does in incidents: limit.Incident
 	Seats    limit.Rule // seats that an account asks for and gives back: two a second for long, 60 at once
 	Import   limit.Rule // files that an account hands in: one in six seconds for long, 20 at once
+	Summary  limit.Rule // summaries that an account asks for: one in three seconds for long, 20 at once
 }
 
 func (l Limits) orDefault() Limits {
@@ -100,7 +101,23 @@ func (l Limits) orDefault() Limits {
 	fill(&l.Incident, limit.Incident.Rate, limit.Incident.Burst)
 	fill(&l.Seats, 2, 60)
 	fill(&l.Import, 1.0/6, 20)
+	fill(&l.Summary, 1.0/3, 20)
 	return l
+}
+
+// of is the rule of an operation's own bucket.
+func (l Limits) of(b bucket) limit.Rule {
+	switch b {
+	case bucketIncident:
+		return l.Incident
+	case bucketSeats:
+		return l.Seats
+	case bucketImport:
+		return l.Import
+	case bucketSummaries:
+		return l.Summary
+	}
+	return l.SOS
 }
 
 // throttle counts a call against the operation's own bucket, for an account, or else against the caller's general one.
@@ -109,14 +126,8 @@ func (a *API) throttle(ctx huma.Context, c nexus.Caller, own bucket) error {
 	switch {
 	case c.Key != "":
 		key, rule = "key:"+string(c.Key), a.Limits.Device
-	case c.User != "" && own == bucketIncident:
-		key, rule = string(own)+string(c.User), a.Limits.Incident
-	case c.User != "" && own == bucketSeats:
-		key, rule = string(own)+string(c.User), a.Limits.Seats
-	case c.User != "" && own == bucketImport:
-		key, rule = string(own)+string(c.User), a.Limits.Import
 	case c.User != "" && own != "":
-		key, rule = string(own)+string(c.User), a.Limits.SOS
+		key, rule = string(own)+string(c.User), a.Limits.of(own)
 	case c.User != "":
 		key, rule = "user:"+string(c.User), a.Limits.User
 	}

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"nexus"
+	"nexus/transport/rest"
 	"nexus/transport/rest/resttest"
 )
 
-// credentials returns headers that every operation takes: an administrator's, or those of the first role it wants.
+// credentials returns headers that every operation takes: an administrator's, those of the first role it wants, or a mail gateway's.
 func credentials(h *resttest.House) func(string, string, *resttest.Operation) http.Header {
-	byRole := map[nexus.Role]http.Header{}
+	byRole, key := map[nexus.Role]http.Header{}, h.Key(nexus.ScopeMail)
 	for _, r := range nexus.Roles() {
 		byRole[r] = http.Header{"Authorization": {h.As(r)[1]}}
 	}
@@ -20,6 +21,9 @@ func credentials(h *resttest.House) func(string, string, *resttest.Operation) ht
 			for _, r := range s["bearer"] {
 				return byRole[nexus.Role(r)]
 			}
+		}
+		if len(op.Security) == 1 && op.Security[0]["apiKey"] != nil {
+			return http.Header{rest.KeyHeader: {key}}
 		}
 		return byRole[nexus.Admin]
 	}

@@ -107,19 +107,23 @@ type importErrorsInput struct {
 	Paged
 }
 
-// uploadInput is a request whose body is still on the wire.
-type uploadInput struct {
-	Key    string `header:"Idempotency-Key" maxLength:"200" doc:"Makes a retry safe: the same key and file give the first answer again"`
-	DryRun string `query:"dryRun" enum:"true,false" default:"false" doc:"Check the file and say what would change"`
-	TZ     string `query:"tz" maxLength:"60" default:"UTC" doc:"The zone of terms that a bundle makes, such as Asia/Kolkata"`
-
+// onWire is the body of a request that is still on the wire.
+type onWire struct {
 	method, target, media string
 	length                int // below 0: unknown
 	body                  io.Reader
 }
 
+// uploadInput is a request with a file.
+type uploadInput struct {
+	onWire
+	Key    string `header:"Idempotency-Key" maxLength:"200" doc:"Makes a retry safe: the same key and file give the first answer again"`
+	DryRun string `query:"dryRun" enum:"true,false" default:"false" doc:"Check the file and say what would change"`
+	TZ     string `query:"tz" maxLength:"60" default:"UTC" doc:"The zone of terms that a bundle makes, such as Asia/Kolkata"`
+}
+
 // Resolve implements huma.Resolver: it keeps what is to be read once the input is known to be right.
-func (in *uploadInput) Resolve(ctx huma.Context) []error {
+func (in *onWire) Resolve(ctx huma.Context) []error {
 	c := humafiber.Unwrap(ctx)
 	in.method, in.target, in.media = c.Method(), c.OriginalURL(), ctx.Header("Content-Type")
 	in.length, in.body = c.Request().Header.ContentLength(), c.Context().RequestBodyStream()

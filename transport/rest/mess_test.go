@@ -61,6 +61,7 @@ func TestWhoMayDoWhatInTheMess(t *testing.T) {
 	want := map[string][]string{
 		"GET /mess/halls": nil, "GET /mess/halls/{id}": nil, "GET /mess/halls/{id}/menus": nil, "GET /mess/dishes": nil,
 		"GET /mess/menus/{id}/ratings/summary": nil, "GET /mess/halls/{id}/live": nil, "GET /mess/halls/{id}/history": nil,
+		"GET /mess/halls/{id}/forecast": nil, "GET /mess/halls/{id}/forecast/score": nil,
 		"GET /mess/today": nil, "GET /mess/live-status": nil,
 		"POST /mess/halls":                         {"ADMIN"},
 		"PUT /mess/halls/{id}":                     {"MESS_STAFF", "ADMIN"},

@@ -92,6 +92,14 @@ type LiveHalls interface {
 	Reconfigure(ctx context.Context, hall nexus.HallID) error
 }
 
+// Forecasts reads what is expected of halls, and how good that was. NotFound for no hall.
+type Forecasts interface {
+	// Forecast returns the one made last; without points if nothing is known yet.
+	Forecast(ctx context.Context, id nexus.HallID) (nexus.Forecast, error)
+	// Scores lists how far off the models were, the latest day first.
+	Scores(ctx context.Context, id nexus.HallID) ([]nexus.ForecastScore, error)
+}
+
 // Publisher sends a broadcast to every node's subscribed sockets, at most once. It never blocks on a slow reader.
 type Publisher interface {
 	// Publish sends one event of a namespace to whoever listens to topic. slot names the lossy slot in which only

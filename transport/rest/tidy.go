@@ -37,7 +37,7 @@ func (t *tidier) structure(v reflect.Value, path string) {
 			continue
 		}
 		sub := path
-		if !f.Anonymous && f.Name != "Body" {
+		if body := f.Name == "Body" && f.Tag.Get("json") == ""; !f.Anonymous && !body {
 			sub = join(path, fieldName(f))
 		}
 		t.value(v.Field(i), sub, f.Tag)

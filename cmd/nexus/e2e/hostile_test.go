@@ -18,11 +18,14 @@ import (
 // may do everything, since what one may send a second is limited.
 func TestWrongInputs(t *testing.T) {
 	s := start(t)
-	omnipotent := s.omnipotent(t, 40)
+	omnipotent, gateway := s.omnipotent(t, 40), s.device(t, s.as(t, "admin"), nexus.ScopeMail)
 	var n atomic.Int64
 	sent := resttest.Hostile(t, resttest.Target{
 		URL: s.url, Do: unhurried,
-		Headers: func(string, string, *resttest.Operation) http.Header {
+		Headers: func(_, path string, _ *resttest.Operation) http.Header {
+			if path == "/mail/inbound" {
+				return gateway.header // no person may
+			}
 			return omnipotent[int(n.Add(1))%len(omnipotent)].header
 		},
 		Skip: func(_, path string) bool { return path == "/auth/logout" }, // it takes no input, and ends the login

@@ -109,6 +109,13 @@ type CourseView struct {
 	Staff            []byte
 }
 
+type CrowdForecast struct {
+	HallID string
+	Model  string
+	Points []byte
+	MadeAt time.Time
+}
+
 type Dish struct {
 	ID       string
 	Name     string

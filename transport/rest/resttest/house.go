@@ -37,6 +37,7 @@ type House struct {
 	Mess     *Mess
 	Safety   *Safety
 	Notices  *Notices
+	Mail     *Mail
 	Academic *Academic
 	Imports  *Imports
 	Auth     *auth.Service
@@ -102,9 +103,9 @@ var Unlimited = limit.Rule{Rate: 1e6, Burst: 1_000_000}
 // New returns a house whose limits nobody reaches, changed by the functions.
 func New(t testing.TB, change ...func(*Config)) *House {
 	t.Helper()
-	h := &House{Memory: NewMemory(), Mess: NewMess(), Safety: NewSafety(), Notices: &Notices{}, Academic: NewAcademic(), Imports: NewImports(), Log: &Journal{}, Sockets: &Sockets{}, People: map[nexus.Role]nexus.User{}, t: t}
+	h := &House{Memory: NewMemory(), Mess: NewMess(), Safety: NewSafety(), Notices: &Notices{}, Mail: &Mail{}, Academic: NewAcademic(), Imports: NewImports(), Log: &Journal{}, Sockets: &Sockets{}, People: map[nexus.Role]nexus.User{}, t: t}
 	log := slog.New(slog.NewJSONHandler(h.Log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	c := Config{Limits: rest.Limits{Stranger: Unlimited, User: Unlimited, Device: Unlimited, SOS: Unlimited, Incident: Unlimited, Import: Unlimited}}
+	c := Config{Limits: rest.Limits{Stranger: Unlimited, User: Unlimited, Device: Unlimited, SOS: Unlimited, Incident: Unlimited, Import: Unlimited, Summary: Unlimited}}
 	c.Server = transport.Options{
 		Addr: "127.0.0.1:0", Log: log, Limiter: limit.NewMemory(10_000), Flood: Unlimited, Metrics: prometheus.NewRegistry(),
 		AnyLocalhost: true, Ready: func(context.Context) transport.Readiness { return transport.Readiness{Ready: true} },
@@ -131,6 +132,7 @@ func New(t testing.TB, change ...func(*Config)) *House {
 	h.API = rest.New(h.Server.App(), rest.Deps{
 		Auth: h.Auth, Profiles: h, Office: h, Audit: h, Halls: h.Mess, Menus: h.Mess, LiveHalls: h.Mess, Publisher: h.Mess,
 		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety, Notices: h.Notices, Cluster: h.Safety,
+		Mails: h.Mail, Inbox: h.Mail, Summarizer: h.Mail, Models: h.Mail, Forecasts: h.Mess,
 		Catalogue: h.Academic, Seats: h.Academic, Enrollments: h.Academic, LiveClasses: h.Academic, Classes: h.Academic,
 		Timetables: h.Academic, Assignments: h.Academic, Importer: h.Imports, Imports: h.Imports, ImportBytes: ImportBytes,
 		Limiter: c.Server.Limiter, Limits: c.Limits, Log: log, Secure: c.Secure,

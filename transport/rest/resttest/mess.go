@@ -22,6 +22,8 @@ type Mess struct {
 	crowds    map[nexus.HallID]nexus.Crowd
 	seen      map[[2]string]bool // source and event id
 	Published []Published
+	Expected  nexus.Forecast // of every hall
+	Scored    []nexus.ForecastScore
 	Told      []nexus.HallID // halls that were told of their configuration
 }
 
@@ -328,4 +330,29 @@ func (m *Mess) News(streams ...string) {
 	for _, s := range streams {
 		m.Published = append(m.Published, Published{Topic: s})
 	}
+}
+
+// Forecast returns the forecast that a test set.
+func (m *Mess) Forecast(ctx context.Context, id nexus.HallID) (nexus.Forecast, error) {
+	if _, err := m.Hall(ctx, id); err != nil {
+		return nexus.Forecast{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.Expected
+	f.Hall = id
+	if f.Points == nil {
+		f.Points = []nexus.ForecastPoint{}
+	}
+	return f, nil
+}
+
+// Scores returns the scores that a test set.
+func (m *Mess) Scores(ctx context.Context, id nexus.HallID) ([]nexus.ForecastScore, error) {
+	if _, err := m.Hall(ctx, id); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]nexus.ForecastScore{}, m.Scored...), nil
 }

@@ -1,0 +1,181 @@
+package ai
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"nexus"
+	"nexus/actors/ai/forecast"
+)
+
+// crowds is a campus of halls in memory.
+type crowds struct {
+	halls    []nexus.Hall
+	of       map[nexus.HallID]func(at time.Time) float64 // NaN: nothing is known
+	since    time.Time
+	kept     map[nexus.HallID]nexus.Forecast
+	scores   map[nexus.HallID][]nexus.ForecastScore
+	compared int
+	err      error
+}
+
+func (c *crowds) Halls(context.Context) ([]nexus.Hall, error) { return c.halls, nil }
+
+func (c *crowds) Slots(_ context.Context, id nexus.HallID, from, to time.Time) (samples []nexus.CrowdSample, err error) {
+	of := c.of[id]
+	if of == nil {
+		return nil, c.err
+	}
+	for at := from; at.Before(to); at = at.Add(forecast.Slot) {
+		if x := of(at); !at.Before(c.since) && !math.IsNaN(x) {
+			samples = append(samples, nexus.CrowdSample{At: at, Occupancy: x})
+		}
+	}
+	return samples, nil
+}
+
+func (c *crowds) KeepForecast(_ context.Context, f nexus.Forecast) error {
+	c.kept[f.Hall] = f
+	return nil
+}
+
+func (c *crowds) Scores(_ context.Context, id nexus.HallID) ([]nexus.ForecastScore, error) {
+	return c.scores[id], nil
+}
+
+func (c *crowds) KeepScores(_ context.Context, id nexus.HallID, _ string, s []nexus.ForecastScore) error {
+	c.compared++
+	c.scores[id] = append(slices.Clone(s), c.scores[id]...)
+	return nil
+}
+
+// lunch is full at one o'clock in India, on working days.
+func lunch(at time.Time) float64 {
+	local := at.In(india)
+	if local.Weekday() == time.Saturday || local.Weekday() == time.Sunday {
+		return 5
+	}
+	hour := float64(local.Hour()) + float64(local.Minute())/60
+	return 5 + 200*math.Exp(-(hour-13)*(hour-13))
+}
+
+var india = func() *time.Location {
+	zone, err := time.LoadLocation("Asia/Kolkata")
+	if err != nil {
+		panic(err)
+	}
+	return zone
+}()
+
+func newCrowds() *crowds {
+	return &crowds{
+		halls: []nexus.Hall{{ID: "north", TZ: "Asia/Kolkata"}, {ID: "new", TZ: "UTC"}},
+		of:    map[nexus.HallID]func(time.Time) float64{"north": lunch}, kept: map[nexus.HallID]nexus.Forecast{}, scores: map[nexus.HallID][]nexus.ForecastScore{},
+		since: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC),
+	}
+}
+
+// TestTheNextDayIsForecast: as usual at that time of the week by the hall's clock, in whole slots from the one that is under way, and told.
+func TestTheNextDayIsForecast(t *testing.T) {
+	c := newCrowds()
+	var told []nexus.Forecast
+	f := &Forecaster{Crowds: c, Publish: func(x nexus.Forecast) { told = append(told, x) }, Log: slog.New(slog.DiscardHandler)}
+	now := time.Date(2026, 9, 8, 6, 7, 0, 0, time.UTC) // a Tuesday, 11:37 in India
+	if err := f.MakeAll(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	made := c.kept["north"]
+	if len(made.Points) != 96 || len(told) != 1 || made.Points[0].T != time.Date(2026, 9, 8, 6, 0, 0, 0, time.UTC) || made.MadeAt != now || made.Model != forecast.NameAdaptive {
+		t.Fatalf("%d points, %d told, %+v", len(made.Points), len(told), made.Points[:1])
+	}
+	for _, p := range made.Points {
+		if d := math.Abs(p.P50 - lunch(p.T)); d > 12 || p.P10 > p.P50 || p.P50 > p.P90 || p.P10 < 0 {
+			t.Errorf("%v: %+v, was to be %.0f", p.T.In(india), p, lunch(p.T))
+		}
+	}
+	if len(c.kept) != 1 {
+		t.Error("a hall of which nothing is known has a forecast")
+	}
+	// Scored once a day.
+	for i, want := range []int{1, 1, 2} {
+		if c.compared != want {
+			t.Errorf("%d: compared %d times", i, c.compared)
+		}
+		now = now.Add([]time.Duration{6 * time.Hour, 12 * time.Hour, 0}[i])
+		if err := f.MakeAll(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := c.scores["north"]; len(s) != 8 || s[0].N < 2000 || s[0].MAE > 5 || !s[0].Chosen || s[1].Chosen {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestAModelThatLosesIsDemoted: where only last week's value is right, it makes the forecasts, with a band that its errors make.
+func TestAModelThatLosesIsDemoted(t *testing.T) {
+	c := newCrowds()
+	// Each slot of a week is as a coin falls, and the same in every week but for a few people: no neighbour says anything about it.
+	c.of["north"] = func(at time.Time) float64 {
+		slot := at.Unix() / 900
+		week := slot % 672
+		return float64((week*week*7919+week*104729)%97)*10 + float64(slot*2654435761%5)
+	}
+	f := &Forecaster{Crowds: c, Publish: func(nexus.Forecast) {}, Log: slog.New(slog.DiscardHandler)}
+	if err := f.MakeAll(t.Context(), time.Date(2026, 9, 8, 6, 7, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	made := c.kept["north"]
+	if made.Model != forecast.NameNaive || len(made.Points) != 96 {
+		t.Fatalf("%s %d: %+v", made.Model, len(made.Points), c.scores["north"])
+	}
+	within := 0
+	for _, p := range made.Points {
+		if x := c.of["north"](p.T); x >= p.P10 && x <= p.P90 {
+			within++
+		}
+	}
+	if within < 70 {
+		t.Errorf("%d of 96 within the band", within)
+	}
+}
+
+// TestAHallThatFailsHoldsUpNoOther.
+func TestAHallThatFailsHoldsUpNoOther(t *testing.T) {
+	c := newCrowds()
+	c.err = errors.New("no such rows")
+	slices.Reverse(c.halls)
+	f := &Forecaster{Crowds: c, Publish: func(nexus.Forecast) {}, Log: slog.New(slog.DiscardHandler)}
+	if err := f.MakeAll(t.Context(), time.Date(2026, 9, 8, 6, 7, 0, 0, time.UTC)); !errors.Is(err, c.err) || len(c.kept) != 1 {
+		t.Errorf("%v, %d made", err, len(c.kept))
+	}
+}
+
+// TestSilenceIsNotKnown: a hall that nobody counts any more has no forecast that pretends to know its last hours.
+func TestSilenceIsNotKnown(t *testing.T) {
+	c := newCrowds()
+	now := time.Date(2026, 9, 8, 6, 7, 0, 0, time.UTC)
+	c.of["north"] = func(at time.Time) float64 {
+		if now.Sub(at) < 3*24*time.Hour {
+			return math.NaN()
+		}
+		return lunch(at)
+	}
+	f := &Forecaster{Crowds: c, Publish: func(nexus.Forecast) {}, Log: slog.New(slog.DiscardHandler)}
+	if err := f.MakeAll(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	made := c.kept["north"]
+	if len(made.Points) != 96 || made.Points[0].T != now.Truncate(forecast.Slot) {
+		t.Fatalf("%d %+v", len(made.Points), made.Points[:1])
+	}
+	for _, p := range made.Points {
+		if math.Abs(p.P50-lunch(p.T)) > 25 {
+			t.Errorf("%+v, was to be %.0f", p, lunch(p.T))
+		}
+	}
+}
