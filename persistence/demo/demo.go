@@ -56,7 +56,7 @@ func Seed(ctx context.Context, db DB, now time.Time, log *slog.Logger) error {
 		return fmt.Errorf("seed the demo campus: %w", err)
 	}
 	log.InfoContext(ctx, "demo campus seeded", "users", made.users, "halls", made.halls, "dishes", made.dishes,
-		"menus", made.menus, "ratings", made.ratings, "courses", made.courses, "classes", made.classes, "took", time.Since(began).Round(time.Millisecond))
+		"menus", made.menus, "ratings", made.ratings, "courses", made.courses, "classes", made.classes, "counts", made.crowds, "took", time.Since(began).Round(time.Millisecond))
 	return nil
 }
 
@@ -66,7 +66,7 @@ func within(ctx context.Context, db DB, fn func(pgx.Tx) error) error {
 }
 
 // tally counts the rows that were made.
-type tally struct{ users, halls, dishes, menus, ratings, courses, classes int64 }
+type tally struct{ users, halls, dishes, menus, ratings, courses, classes, crowds int64 }
 
 // seeder works within one transaction.
 type seeder struct {
@@ -87,6 +87,7 @@ func (s seeder) all(ctx context.Context) (t tally, err error) {
 		{"ratings", &t.ratings, s.ratings},
 		{"courses", &t.courses, s.courses},
 		{"classes", &t.classes, s.classes},
+		{"crowds", &t.crowds, s.crowds},
 	} {
 		if *step.made, err = step.do(ctx); err != nil {
 			return t, fmt.Errorf("%s: %w", step.name, err)

@@ -111,7 +111,7 @@ type forecastWorker struct {
 }
 
 // Timeout implements river.Worker.
-func (*forecastWorker) Timeout(*river.Job[forecastArgs]) time.Duration { return forecastEvery / 3 }
+func (*forecastWorker) Timeout(*river.Job[forecastArgs]) time.Duration { return deadAfter - 30*time.Second }
 
 // Work implements river.Worker.
 func (w *forecastWorker) Work(ctx context.Context, _ *river.Job[forecastArgs]) error {
@@ -134,7 +134,7 @@ func Start(ctx context.Context, pool *pgxpool.Pool, m Makers, log *slog.Logger) 
 	river.AddWorker(workers, &forecastWorker{forecasts: m.Forecasts})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: schema, Logger: log, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}},
-		JobTimeout: timeout, RescueStuckJobsAfter: max(deadAfter, forecastEvery),
+		JobTimeout: timeout, RescueStuckJobsAfter: deadAfter,
 		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(forecastEvery), func() (river.JobArgs, *river.InsertOpts) {
 			return forecastArgs{}, nil
 		}, &river.PeriodicJobOpts{RunOnStart: true})},
