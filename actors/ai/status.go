@@ -37,7 +37,7 @@ type ModelStatus struct {
 
 // Report is how the use of models stands: on the node that was asked, but for the budgets and the jobs, which are the campus's.
 type Report struct {
-	Pool    *PoolStatus          `json:"pool"` // nil: no model is configured, and the local methods do all
+	Pool    *PoolStatus      `json:"pool"` // nil: no model is configured, and the local methods do all
 	Budgets []BudgetReport   `json:"budgets"`
 	Jobs    map[string]int64 `json:"jobs"` // by state: available and retryable wait, scheduled wait for a time
 }

@@ -111,7 +111,9 @@ type forecastWorker struct {
 }
 
 // Timeout implements river.Worker.
-func (*forecastWorker) Timeout(*river.Job[forecastArgs]) time.Duration { return deadAfter - 30*time.Second }
+func (*forecastWorker) Timeout(*river.Job[forecastArgs]) time.Duration {
+	return deadAfter - 30*time.Second
+}
 
 // Work implements river.Worker.
 func (w *forecastWorker) Work(ctx context.Context, _ *river.Job[forecastArgs]) error {
