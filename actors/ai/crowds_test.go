@@ -116,22 +116,18 @@ func TestTheNextDayIsForecast(t *testing.T) {
 	}
 }
 
-// TestAModelThatLosesIsDemoted: where only last week's value is right, it makes the forecasts, with a band that its errors make.
-func TestAModelThatLosesIsDemoted(t *testing.T) {
+// TestAModelThatHasLostMakesNoForecasts: today's scores have chosen last week's value, whose errors make the band.
+func TestAModelThatHasLostMakesNoForecasts(t *testing.T) {
 	c := newCrowds()
-	// Each slot of a week is as a coin falls, and the same in every week but for a few people: no neighbour says anything about it.
-	c.of["north"] = func(at time.Time) float64 {
-		slot := at.Unix() / 900
-		week := slot % 672
-		return float64((week*week*7919+week*104729)%97)*10 + float64(slot*2654435761%5)
-	}
+	c.of["north"] = func(at time.Time) float64 { slot := at.Unix() / 900; return lunch(at) + float64(slot*slot%97*slot%23) }
+	c.scores["north"] = []nexus.ForecastScore{{Day: "2026-09-08", Model: forecast.NameNaive, Chosen: true}, {Day: "2026-09-07", Model: forecast.NameAdaptive, Chosen: true}}
 	f := &Forecaster{Crowds: c, Publish: func(nexus.Forecast) {}, Log: slog.New(slog.DiscardHandler)}
 	if err := f.MakeAll(t.Context(), time.Date(2026, 9, 8, 6, 7, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
 	}
 	made := c.kept["north"]
-	if made.Model != forecast.NameNaive || len(made.Points) != 96 {
-		t.Fatalf("%s %d: %+v", made.Model, len(made.Points), c.scores["north"])
+	if made.Model != forecast.NameNaive || len(made.Points) != 96 || c.compared != 0 {
+		t.Fatalf("%s %d", made.Model, len(made.Points))
 	}
 	within := 0
 	for _, p := range made.Points {

@@ -10,7 +10,7 @@ const (
 	Slot     = 15 * time.Minute
 	perDay   = int(24 * time.Hour / Slot)
 	perWeek  = 7 * perDay
-	features = 10
+	features = 11
 )
 
 // Band is a forecast of how many people there will be: the median, and the bounds below which one and nine values in ten fall.
@@ -110,15 +110,19 @@ func (a *Adaptive) slots(at time.Time) (week, day int) {
 	return week, day
 }
 
-// usual is what three memories expect of a slot.
-type profile struct{ fast, slow, day float64 }
+// profile is what three memories expect of a slot, each smoothed over its neighbours. sharp is what that takes away from the slow one: much where a bell rings and
+// everybody comes at once.
+type profile struct{ fast, slow, day, sharp float64 }
 
 func (p profile) mean() float64 { return (p.fast + p.slow + p.day) / 3 }
 
 func (a *Adaptive) profile(at time.Time) (profile, bool) {
 	week, day := a.slots(at)
 	kind := day / perDay * perDay
-	p := profile{smooth(a.fast, week), smooth(a.slow, week), smooth(a.days[kind:kind+perDay], day-kind)}
+	p := profile{fast: smooth(a.fast, week), slow: smooth(a.slow, week), day: smooth(a.days[kind:kind+perDay], day-kind)}
+	if m := a.slow[week]; m.weight > 0 {
+		p.sharp = m.value() - p.slow
+	}
 	return p, !math.IsNaN(p.fast + p.slow + p.day)
 }
 
@@ -149,7 +153,7 @@ func (a *Adaptive) features(ahead int) (x [features]float64, ok bool) {
 	return [features]float64{
 		p.fast, p.slow, p.day, 1,
 		a.differed(1), a.differed(4), a.differed(12), a.differed(perDay),
-		p.mean() * (a.level() - 1), yesterday,
+		p.mean() * (a.level() - 1), yesterday, p.sharp,
 	}, true
 }
 
