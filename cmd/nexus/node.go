@@ -141,7 +141,7 @@ func (n *node) openDatabase(ctx context.Context) error {
 	}
 	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
 		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors},
-		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}, chore{"forecast scores", pg.NewForecasts(n.db).PurgeScores}))
+		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}, chore{"comments without a score", pg.NewMess(n.db).ScoreComments}, chore{"forecast scores", pg.NewForecasts(n.db).PurgeScores}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil
@@ -150,7 +150,11 @@ func (n *node) openDatabase(ctx context.Context) error {
 	if err != nil || !wanted {
 		return err
 	}
-	return demo.Seed(ctx, n.db.Pool(), time.Now(), n.log)
+	if err := demo.Seed(ctx, n.db.Pool(), time.Now(), n.log); err != nil {
+		return err
+	}
+	_, err = pg.NewMess(n.db).ScoreComments(ctx)
+	return err
 }
 
 // database returns the connection string of the configured PostgreSQL, or of a private one that stop ends.

@@ -127,6 +127,9 @@ var ours = []string{
 	"mail_letter_key_check", "mail_letter_key_key", "mail_letter_message_id_check", "mail_letter_subject_check",
 	"mail_summary_category_check", "mail_summary_engine_check", "mail_summary_letter_id_fkey", "mail_summary_summary_check",
 	"mail_summary_tokens_check", "mail_user_id_fkey", "mail_user_id_letter_id_key",
+	"comment_sentiment_check", "comment_sentiment_engine_check", "comment_sentiment_menu_id_user_id_fkey", "comment_sentiment_score_check",
+	"crowd_forecast_hall_id_fkey", "crowd_forecast_model_check", "forecast_score_hall_id_fkey", "forecast_score_horizon_min_check", "forecast_score_model_check",
+	"forecast_score_n_check",
 }
 
 // Every constraint of the schema has a name for the client or a reason to have none, and no name

@@ -27,7 +27,10 @@ func (m *Mess) Rate(ctx context.Context, by nexus.Caller, menu nexus.MenuID, sta
 		r, err := q.PutRating(ctx, sqlcgen.PutRatingParams{
 			MenuID: string(menu), UserID: string(by.User), Stars: int16(stars), Comment: comment,
 		})
-		return nexus.Rating{MenuID: nexus.MenuID(r.MenuID), Stars: int(r.Stars), Comment: r.Comment, At: r.UpdatedAt}, err
+		if err != nil {
+			return nexus.Rating{}, err
+		}
+		return nexus.Rating{MenuID: nexus.MenuID(r.MenuID), Stars: int(r.Stars), Comment: r.Comment, At: r.UpdatedAt}, score(ctx, q, r.MenuID, string(by.User), r.Comment)
 	})
 }
 

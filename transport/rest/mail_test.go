@@ -118,6 +118,19 @@ func TestForecastsArePublic(t *testing.T) {
 	}
 }
 
+func TestSentimentIsForTheMess(t *testing.T) {
+	h := campus(t)
+	cook := h.As(nexus.MessStaff)
+	path := rest.Base + "/mess/analytics/sentiment"
+	r := h.Call("GET", path+"?by=dish&from=2026-05-01&to=2026-05-31", nil, cook...)
+	if items, _ := r.JSON()["items"].([]any); len(items) != 1 || items[0].(map[string]any)["name"] != "2026-05-01 to 2026-05-31" {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
+	for query, field := range map[string]string{"?by=cook": "by", "?from=yesterday": "from", "?to=2026-02-30": "to", "?from=2026-06-01&to=2026-05-31": "from", "?from=2020-01-01": "from"} {
+		wantField(t, h.Call("GET", path+query, nil, cook...), field)
+	}
+}
+
 func TestTheOfficeSeesWhatAIDoes(t *testing.T) {
 	h := resttest.New(t)
 	r := h.Call("GET", rest.Base+"/admin/ai", nil, h.As(nexus.Admin)...)

@@ -41,6 +41,12 @@ func (m *mess) menuRoutes() {
 		Method: http.MethodGet, Path: "/mess/menus/{id}/ratings/summary", Tags: tagMess,
 		Summary: "What a menu's ratings come to",
 	}, public(), m.ratings)
+	handle(m.API, huma.Operation{
+		Method: http.MethodGet, Path: "/mess/analytics/sentiment", Tags: tagMess,
+		Summary: "How comments on menus are meant, from -1 to 1, and by which words",
+		Description: "By hall, by day, or by dish: of the comments that name it. Each comment is scored by a local method when it is made. Without `from` and `to` it is the " +
+			"last 30 days; at most 366.",
+	}, roles(nexus.MessStaff, nexus.Admin), m.sentiment)
 }
 
 type menusInput struct {
@@ -207,4 +213,40 @@ func (m *mess) rate(ctx context.Context, in *rateInput) (*Answer[nexus.Rating], 
 
 func (m *mess) ratings(ctx context.Context, in *ByID) (*Answer[nexus.RatingSummary], error) {
 	return answer(m.Menus.Ratings(ctx, nexus.MenuID(in.ID)))
+}
+
+type sentimentInput struct {
+	By   string `query:"by" enum:"hall,dish,day" default:"hall"`
+	From string `query:"from" format:"date" maxLength:"10" doc:"The first day; 30 days before to if left out"`
+	To   string `query:"to" format:"date" maxLength:"10" doc:"The last day; today if left out"`
+}
+
+// maxSentimentDays bounds what is summed up at once.
+const maxSentimentDays = 366
+
+func (m *mess) sentiment(ctx context.Context, in *sentimentInput) (*Answer[nexus.List[nexus.Sentiment]], error) {
+	to, err := dayOr("to", in.To, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	from, err := dayOr("from", in.From, to.AddDate(0, 0, -30))
+	if err != nil {
+		return nil, err
+	}
+	if from.After(to) || to.Sub(from) > maxSentimentDays*24*time.Hour {
+		return nil, nexus.InvalidField("from", "is after to, or more than %d days before it", maxSentimentDays)
+	}
+	list, err := m.Menus.Sentiments(ctx, in.By, from.Format(time.DateOnly), to.Format(time.DateOnly))
+	return answer(nexus.List[nexus.Sentiment]{Items: list}, err)
+}
+
+func dayOr(field, text string, usual time.Time) (time.Time, error) {
+	if text == "" {
+		return usual, nil
+	}
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return day, nexus.InvalidField(field, "expected a date such as 2026-01-31")
+	}
+	return day, nil
 }

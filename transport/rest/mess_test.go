@@ -64,6 +64,7 @@ func TestWhoMayDoWhatInTheMess(t *testing.T) {
 		"GET /mess/halls/{id}/forecast": nil, "GET /mess/halls/{id}/forecast/score": nil,
 		"GET /mess/today": nil, "GET /mess/live-status": nil,
 		"POST /mess/halls":                         {"ADMIN"},
+		"GET /mess/analytics/sentiment":            {"MESS_STAFF", "ADMIN"},
 		"PUT /mess/halls/{id}":                     {"MESS_STAFF", "ADMIN"},
 		"PUT /mess/halls/{id}/menus/{date}/{meal}": {"MESS_STAFF", "ADMIN"},
 		"POST /mess/halls/{id}/checkins":           {"MESS_STAFF", "ADMIN", "mess:checkins"},

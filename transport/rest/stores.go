@@ -77,6 +77,8 @@ type Menus interface {
 	Rate(ctx context.Context, by nexus.Caller, menu nexus.MenuID, stars int, comment string) (nexus.Rating, error)
 	// Ratings sums up a menu's ratings. NotFound for an unknown menu.
 	Ratings(ctx context.Context, menu nexus.MenuID) (nexus.RatingSummary, error)
+	// Sentiments says how the comments are meant that were made of the menus from one day to another, by "hall", "dish" or "day".
+	Sentiments(ctx context.Context, by, from, to string) ([]nexus.Sentiment, error)
 }
 
 // LiveHalls speaks to the halls' grains.
