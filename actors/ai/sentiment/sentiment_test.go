@@ -95,9 +95,9 @@ func TestEvaluation(t *testing.T) {
 	}
 }
 
-// TestHinglish: the sign is right in 25 of the 30 that were written before the words were chosen, and in most of those written afterwards.
+// TestHinglish: the sign is right in 25 of 30, of two sets by different people, and in most of a smaller one.
 func TestHinglish(t *testing.T) {
-	for name, most := range map[string]int{"hinglish.tsv": 5, "heldout.tsv": 5} {
+	for name, most := range map[string]int{"hinglish.tsv": 5, "second.tsv": 5, "more.tsv": 5} {
 		wrong := 0
 		list := rows(t, name)
 		for _, r := range list {
