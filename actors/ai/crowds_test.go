@@ -76,7 +76,7 @@ func newCrowds() *crowds {
 	return &crowds{
 		halls: []nexus.Hall{{ID: "north", TZ: "Asia/Kolkata"}, {ID: "new", TZ: "UTC"}},
 		of:    map[nexus.HallID]func(time.Time) float64{"north": lunch}, kept: map[nexus.HallID]nexus.Forecast{}, scores: map[nexus.HallID][]nexus.ForecastScore{},
-		since: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC),
+		since: time.Date(2026, 7, 13, 0, 0, 0, 0, time.UTC),
 	}
 }
 

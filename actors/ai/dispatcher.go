@@ -94,11 +94,13 @@ func (d *dispatcher) receive(c actor.Context) {
 	case *hire:
 		d.hire(c)
 	case *actor.Terminated:
-		d.lost(c, m.Who)
+		if d.ending.Err() == nil { // at the end all of them are
+			d.lost(c, m.Who)
+		}
 	case *actor.Stopping:
 		d.stop()
 	}
-	if _, ending := c.Message().(*actor.Stopping); !ending {
+	if d.ending.Err() == nil {
 		d.assign(c)
 	}
 	d.show()
@@ -221,14 +223,20 @@ func (d *dispatcher) lost(c actor.Context, who *actor.PID) {
 	time.AfterFunc(wait, func() { root.Send(self, &hire{}) })
 }
 
-// stop tells those who wait to come again, to another node or later.
+// stop tells everybody to come again, to another node or later.
 func (d *dispatcher) stop() {
 	d.end()
+	tell := func(t *task) {
+		d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "this node is ending"), soon))
+	}
 	for p, line := range d.lines {
 		for _, t := range line {
-			d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "this node is ending"), soon))
+			tell(t)
 		}
 		d.lines[p] = nil
+	}
+	for _, t := range d.busy { // what their workers say now is heard by nobody
+		tell(t)
 	}
 }
 

@@ -362,8 +362,8 @@ func TestAtTheEndEverybodyIsTold(t *testing.T) {
 			r.Error(err)
 		}
 		all.Wait()
-		if took := time.Since(began); took > 5*time.Second {
-			r.Errorf("%v", took)
+		if took := time.Since(began); took > 5*time.Second || r.Status().Failures != 0 {
+			r.Errorf("%v, %d failures", took, r.Status().Failures)
 		}
 	})
 }

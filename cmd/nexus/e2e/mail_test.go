@@ -8,6 +8,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,6 +170,55 @@ func TestAModelHelpsAndHoldsNothingUp(t *testing.T) {
 	refusal(t, me.call(t, "GET", "/admin/ai", nil, 403, nil))
 	if metrics := s.stranger().call(t, "GET", "//metrics", nil, 200, nil); !strings.Contains(string(metrics.body), `nexus_ai_calls_total{model="flash",outcome="answered"}`) {
 		t.Error("no metrics of the model")
+	}
+}
+
+// TestTheBudgetIsOneOverThreeNodes: sixty mails come to all of them, one is killed on the way, the model fails half of the time, and still it is asked no more
+// than the campus may; of the mails none is lost.
+func TestTheBudgetIsOneOverThreeNodes(t *testing.T) {
+	t.Parallel()
+	const most, mails = 7, 60
+	well := aitest.JSON(func(string) any {
+		return object{"summary": "Fees are due.", "category": "admin", "urgent": false, "actions": []object{}}
+	})
+	var n atomic.Int64
+	g := aitest.New(t, func(w http.ResponseWriter, r *http.Request, prompt string) {
+		if n.Add(1)%2 == 0 {
+			aitest.Failing(500)(w, r, prompt)
+			return
+		}
+		well(w, r, prompt)
+	})
+	nodes := several(t, 3, "NEXUS_GEMINI_API_KEY=a-key-of-tests", "NEXUS_GEMINI_BASE_URL="+g.URL, fmt.Sprintf("NEXUS_GEMINI_FLASH_LIMITS=%d:0", most))
+	gate := nodes[0].gateway(t)
+	began := time.Now()
+	for i := range mails {
+		at := caller{nodes[i%3], gate.header}
+		if i >= mails/2 && i%3 == 2 { // the third node is no more
+			at.s = nodes[0]
+		}
+		at.call(t, "POST", fmt.Sprintf("/mail/inbound?to=student%d@demo.nexus", 1+i%40), letter(fmt.Sprint("Mail ", i), fmt.Sprintf("Pay fee number %d. Thanks.", i)), 200, nil)
+		if i == mails/2 {
+			nodes[2].kill(t)
+		}
+	}
+	db := nodes[0].database()
+	jobs := func(states string) int64 {
+		return count(t, db, `select count(*) from river.river_job where kind = 'mail_summary' and state::text = any(string_to_array($1, ','))`, states)
+	}
+	nodes[0].until(t, "every job has been tried", func() bool { return jobs("available") == 0 })
+	if took := time.Since(began); took < time.Minute {
+		if asked := len(g.Seen()); asked > most || asked == 0 {
+			t.Errorf("asked %d times in %v, the campus may %d", asked, took, most)
+		}
+	}
+	if n, _ := g.Most(); n > most {
+		t.Errorf("%d requests in a minute", n)
+	}
+	if kept, lost := count(t, db, `select count(*) from mail_letter`), count(t, db, `select count(*) from mail_letter l
+		where not exists (select from mail_summary s where s.letter_id = l.id) and not exists (
+			select from river.river_job j where j.args->>'letter' = l.id::text and j.state in ('available', 'scheduled', 'retryable', 'running'))`); kept != mails || lost != 0 {
+		t.Errorf("%d mails are kept, of which %d nobody sums up", kept, lost)
 	}
 }
 

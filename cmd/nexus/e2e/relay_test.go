@@ -23,18 +23,27 @@ import (
 // pair starts two nodes that find each other, over the private database of the first.
 func pair(t testing.TB, env ...string) (a, b *server) {
 	t.Helper()
+	nodes := several(t, 2, env...)
+	return nodes[0], nodes[1]
+}
+
+// several are n nodes of one campus, the first of which has the database.
+func several(t testing.TB, n int, env ...string) (nodes []*server) {
+	t.Helper()
 	port, err := freeport.Row(2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	bind := fmt.Sprintf("127.0.0.1:%d", port)
 	env = append(env, "NEXUS_JWT_SECRET="+strings.Repeat("0123456789abcdef", 2))
-	a = start(t, append(env, "NEXUS_CLUSTER_BIND="+bind)...)
-	b = start(t, append(env, "NEXUS_CLUSTER_SEEDS="+bind, "NEXUS_DATABASE_URL="+a.database())...)
-	for _, s := range []*server{a, b} {
-		s.until(t, "both nodes are members", func() bool { return s.figure(t, "nexus_cluster_members") == 2 })
+	nodes = append(nodes, start(t, append(env, "NEXUS_CLUSTER_BIND="+bind)...))
+	for len(nodes) < n {
+		nodes = append(nodes, start(t, append(env, "NEXUS_CLUSTER_SEEDS="+bind, "NEXUS_DATABASE_URL="+nodes[0].database())...))
 	}
-	return a, b
+	for _, s := range nodes {
+		s.until(t, "all nodes are members", func() bool { return s.figure(t, "nexus_cluster_members") == float64(n) })
+	}
+	return nodes
 }
 
 // database is the URL of the private database.
