@@ -37,6 +37,22 @@ func TestWhoComesHearsTheNewestTickAtOnce(t *testing.T) {
 	})
 }
 
+// TestAForecastIsNoTick: it is heard, and whoever comes later is shown the crowd.
+func TestAForecastIsNoTick(t *testing.T) {
+	live(t, func(e *edge) {
+		early := e.join("/mess", "")
+		e.Broadcast(tick(north, 7))
+		early.Expect(crowd(7))
+		topic := mess.Topic(north)
+		e.Broadcast(&grain.Broadcast{Topic: topic, Namespace: mess.Namespace, Event: mess.ForecastUpdate, Slot: mess.ForecastUpdate + topic, Payload: []byte(`{"points":[]}`)})
+		early.Expect(`42/mess,["FORECAST_UPDATE",{"points":[]}]`)
+		e.join("/mess", "").Expect(crowd(7))
+		e.Broadcast(tick(north, 6)) // of an owner that was replaced
+		e.Broadcast(tick(north, 8))
+		early.Expect(crowd(8))
+	})
+}
+
 // TestAnOldTickIsNotOffered: it may be older than what the client has heard elsewhere, and says nothing about now.
 func TestAnOldTickIsNotOffered(t *testing.T) {
 	live(t, func(e *edge) {

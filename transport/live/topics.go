@@ -51,7 +51,8 @@ func (h *Hub) fanOut(b *grain.Broadcast) {
 	except := nexus.UserID(b.GetExcept())
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if b.GetSlot() != "" && !h.renew(b.GetTopic(), newest{payload, m, b.GetSlot(), except, b.GetSeq(), time.Now()}) {
+	// What nobody counts, in a slot of another name than the topic's, is beside it: it is not what is newest of it, and nobody is shown it later.
+	if counted := b.GetSeq() != 0 || b.GetSlot() == b.GetTopic(); b.GetSlot() != "" && counted && !h.renew(b.GetTopic(), newest{payload, m, b.GetSlot(), except, b.GetSeq(), time.Now()}) {
 		h.metrics.late.Inc() // of an owner that was replaced, or that took another way
 		return
 	}
