@@ -38,7 +38,9 @@ func NewGemini(ctx context.Context, key, baseURL string) (*Gemini, error) {
 	transport.MaxResponseHeaderBytes = 64 << 10
 	client, err := genai.NewClient(ctx, &genai.ClientConfig{
 		APIKey: key, Backend: genai.BackendGeminiAPI,
-		HTTPClient:  &http.Client{Transport: bounded{transport}},
+		HTTPClient: &http.Client{Transport: bounded{transport}, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // the key goes nowhere else
+		}},
 		HTTPOptions: genai.HTTPOptions{BaseURL: baseURL},
 	})
 	if err != nil {

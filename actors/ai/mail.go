@@ -14,6 +14,13 @@ import (
 // patience is for how long a summary waits for a model that is busy, spent or away. After it the local method makes it.
 const patience = 5 * time.Minute
 
+const (
+	// maxSummaryTokens leaves room for what a model thinks before it answers, which counts too.
+	maxSummaryTokens = 4000
+	// askFor is for how long a job asks a model: the rest of its time is for the local method and the store.
+	askFor = 40 * time.Second
+)
+
 // maxPrompt bounds what a model is shown of a mail, in bytes: what matters comes early.
 const maxPrompt = 24 << 10
 
@@ -59,7 +66,12 @@ func (s *Summarizer) Make(ctx context.Context, o nexus.SummaryOrder, ordered tim
 	if err != nil {
 		return err
 	}
-	sum, tokens, err := s.summary(ctx, Background, l, received, zone)
+	if l.SentAt.IsZero() || l.SentAt.After(received.Add(24*time.Hour)) {
+		l.SentAt = received
+	}
+	asking, cancel := context.WithTimeout(ctx, askFor)
+	sum, tokens, err := s.summary(asking, Background, l, received, zone)
+	cancel()
 	if err != nil {
 		if again := again(err); time.Since(ordered)+again < patience {
 			return comeAgain(err, again)
@@ -142,7 +154,7 @@ func mailCall(model string, l nexus.Letter, now time.Time, zone *time.Location) 
 	if err != nil {
 		panic(err) // strings always marshal
 	}
-	return Call{Model: model, System: fmt.Sprintf(mailSystem, nexus.MaxSummaryWords), Prompt: string(prompt), Schema: mailSchema, MaxTokens: 800}
+	return Call{Model: model, System: fmt.Sprintf(mailSystem, nexus.MaxSummaryWords), Prompt: string(prompt), Schema: mailSchema, MaxTokens: maxSummaryTokens}
 }
 
 // cut returns at most n bytes, of whole characters.

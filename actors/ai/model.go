@@ -16,9 +16,9 @@ type Call struct {
 	MaxTokens int             // of the answer
 }
 
-// Estimate is how many tokens a call may come to, at most for most texts: four characters make a token in English, other scripts take more.
+// Estimate is how many tokens a call may come to, and more than most do: in English four characters make a token, in other scripts and in numbers hardly two.
 func (c Call) Estimate() int {
-	return (len(c.System)+len(c.Prompt)+len(c.Schema))/3 + c.MaxTokens
+	return (len(c.System)+len(c.Prompt)+len(c.Schema))/2 + c.MaxTokens
 }
 
 // Answer is what a model answered, as the schema asked for.

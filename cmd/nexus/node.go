@@ -141,7 +141,7 @@ func (n *node) openDatabase(ctx context.Context) error {
 	}
 	n.onClose("housekeeping", keepHouse(n.log, chore{"idempotency keys", n.db.PurgeIdempotency},
 		chore{"logins", pg.NewIdentity(n.db).PurgeLogins}, chore{"cursors", pg.NewStreams(n.db).PurgeCursors},
-		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}, chore{"comments without a score", pg.NewMess(n.db).ScoreComments}, chore{"forecast scores", pg.NewForecasts(n.db).PurgeScores}))
+		chore{"outbox", pg.NewOutbox(n.db).Purge}, chore{"imports", pg.NewImports(n.db).PurgeImports}, chore{"comments without a score", pg.NewMess(n.db).ScoreComments}, chore{"letters", pg.NewMail(n.db, n.assistant.queue).PurgeLetters}, chore{"forecast scores", pg.NewForecasts(n.db).PurgeScores}))
 	n.registry.MustRegister(poolCollector{n.db.Pool()})
 	if !*n.cfg.Demo {
 		return nil

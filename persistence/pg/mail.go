@@ -277,3 +277,8 @@ func (s *Mail) DoAction(ctx context.Context, user nexus.UserID, id nexus.MailID,
 	})
 	return at, err
 }
+
+// PurgeLetters drops the letters that nobody has any more, with what they came to.
+func (s *Mail) PurgeLetters(ctx context.Context) (int64, error) {
+	return s.db.purge(ctx, "purge letters", (*sqlcgen.Queries).PurgeLetters)
+}

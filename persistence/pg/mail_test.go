@@ -98,6 +98,13 @@ func TestALetterIsKeptOnceAndSummedUpOnceForEachZone(t *testing.T) {
 		and payload->'actions'->0->>'dueAt' = '2026-11-30T18:29:00.000Z'`, feeSummary.Summary); n != 3 {
 		t.Errorf("%d are told", n)
 	}
+	exec(t, p.db.Pool(), `update mail_letter set received_at = now() - interval '2 hours'`)
+	for i, want := range []int64{0, 1} {
+		if n, err := p.mail.PurgeLetters(t.Context()); err != nil || n != want {
+			t.Errorf("%d: %d letters dropped, %v", i, n, err)
+		}
+		exec(t, p.db.Pool(), `delete from mail`) // their readers are gone
+	}
 	_, err = p.mail.SumUp(t.Context(), nexus.SummaryOrder{Letter: nexus.LetterID(nexus.NewID()), TZ: "UTC"}, feeSummary, 0)
 	code(t, err, nexus.NotFound)
 }

@@ -8,11 +8,8 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-const (
-	// maxDepth bounds how deep HTML is followed, and maxHTML how much of it.
-	maxDepth = 200
-	maxHTML  = 1 << 20
-)
+// maxHTML bounds how much HTML is read, in bytes.
+const maxHTML = 256 << 10
 
 // hiding is what a style says that hides text from readers, but not from machines.
 var hiding = regexp.MustCompile(`(?i)(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*(?:0(?:\.0*)?%?|0?\.0\d*)\s*(?:!important)?\s*(?:;|$)|` +
@@ -33,76 +30,58 @@ func seen(source string) string {
 	if len(source) > maxHTML {
 		source = source[:maxHTML]
 	}
+	root, err := html.Parse(strings.NewReader(source)) // as browsers do, whatever is open or closed
+	if err != nil {
+		return ""
+	}
 	var b strings.Builder
-	z := html.NewTokenizer(strings.NewReader(source))
-	var open []bool // of the elements around: whether they hide what is in them
-	hidden := func() bool { return len(open) > 0 && open[len(open)-1] }
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
-			return spaces.ReplaceAllString(lineEnd.ReplaceAllString(b.String(), "\n"), "\n\n")
-		case html.TextToken:
-			if !hidden() {
-				b.WriteString(strings.Join(strings.Fields(" "+string(z.Text())+" "), " "))
-				b.WriteByte(' ')
-			}
-		case html.StartTagToken, html.SelfClosingTagToken:
-			t := z.Token()
-			if block[t.DataAtom] && !hidden() {
-				b.WriteByte('\n')
-			}
-			if t.DataAtom == atom.Li && !hidden() {
-				b.WriteString("- ")
-			}
-			if t.Type == html.SelfClosingTagToken || void[t.DataAtom] {
-				continue
-			}
-			if raw[t.DataAtom] {
-				skip(z, t.Data)
-				continue
-			}
-			if len(open) < maxDepth {
-				open = append(open, hidden() || hides(t))
-			}
-		case html.EndTagToken:
-			name, _ := z.TagName()
-			a := atom.Lookup(name)
-			if block[a] && !hidden() {
-				b.WriteByte('\n')
-			}
-			if !void[a] && len(open) > 0 && !optional[a] {
-				open = open[:len(open)-1]
-			}
+	write(&b, root)
+	return spaces.ReplaceAllString(lineEnd.ReplaceAllString(b.String(), "\n"), "\n\n")
+}
+
+// write writes what is seen of a node. The parser bounds how deep a tree is.
+func write(b *strings.Builder, n *html.Node) {
+	switch n.Type {
+	case html.TextNode:
+		b.WriteString(strings.Join(strings.Fields(" "+n.Data+" "), " "))
+		b.WriteByte(' ')
+		return
+	case html.ElementNode:
+		if raw[n.DataAtom] || hides(n) {
+			return
 		}
+		if block[n.DataAtom] {
+			b.WriteByte('\n')
+		}
+		if n.DataAtom == atom.Li {
+			b.WriteString("- ")
+		}
+	case html.CommentNode, html.DoctypeNode:
+		return
+	}
+	for c := n.FirstChild; c != nil; c = c.NextSibling {
+		write(b, c)
+	}
+	if n.Type == html.ElementNode && block[n.DataAtom] && n.FirstChild != nil {
+		b.WriteByte('\n')
 	}
 }
 
 var (
 	lineEnd = regexp.MustCompile(`[ \t]*\n[ \t]*`)
 	spaces  = regexp.MustCompile(`\n{3,}`)
+	remark  = regexp.MustCompile(`/\*.*?\*/`)
 )
 
-// skip passes over what is in an element that shows nothing.
-func skip(z *html.Tokenizer, name string) {
-	for {
-		switch z.Next() {
-		case html.ErrorToken:
-			return
-		case html.EndTagToken:
-			if tag, _ := z.TagName(); string(tag) == name {
-				return
-			}
-		}
-	}
-}
-
-func hides(t html.Token) bool {
-	for _, a := range t.Attr {
+func hides(n *html.Node) bool {
+	for _, a := range n.Attr {
 		switch {
 		case a.Key == "hidden":
 			return true
-		case a.Key == "style" && (hiding.MatchString(a.Val) || white(a.Val)):
-			return true
+		case a.Key == "style":
+			if style := remark.ReplaceAllString(a.Val, ""); hiding.MatchString(style) || white(style) {
+				return true
+			}
 		}
 	}
 	return false
@@ -143,9 +122,6 @@ func atoms(list ...atom.Atom) map[atom.Atom]bool {
 var (
 	block = atoms(atom.P, atom.Div, atom.Br, atom.Tr, atom.Li, atom.Ul, atom.Ol, atom.Table, atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6, atom.Blockquote, atom.Hr,
 		atom.Section, atom.Article, atom.Header, atom.Footer, atom.Pre, atom.Dd, atom.Dt)
-	void = atoms(atom.Br, atom.Hr, atom.Img, atom.Input, atom.Meta, atom.Link, atom.Area, atom.Base, atom.Col, atom.Embed, atom.Source, atom.Track, atom.Wbr)
 	// raw show nothing of what is in them.
 	raw = atoms(atom.Script, atom.Style, atom.Template, atom.Head, atom.Title, atom.Noscript, atom.Object, atom.Iframe, atom.Svg, atom.Math, atom.Select, atom.Textarea, atom.Audio, atom.Video)
-	// optional need no end, so that one that comes may have no beginning either.
-	optional = atoms(atom.Html, atom.Body)
 )

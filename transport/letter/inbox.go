@@ -44,23 +44,30 @@ func (i Inbox) Recipients(ctx context.Context, addresses []string) ([]nexus.User
 	var asked []string
 	for _, a := range addresses {
 		a = strings.ToLower(strings.TrimSpace(a))
-		asked = append(asked, a)
-		if local, domain, ok := strings.Cut(a, "@"); ok {
-			if base, _, plus := strings.Cut(local, "+"); plus && base != "" {
-				asked = append(asked, base+"@"+domain)
-			}
-		}
+		asked = append(asked, a, owner(a))
 	}
 	found, err := i.Store.Recipients(ctx, asked)
 	var users []nexus.UserID
 	seen := map[nexus.UserID]bool{}
-	for _, a := range asked {
-		if u, ok := found[a]; ok && !seen[u] {
+	for _, a := range addresses {
+		a = strings.ToLower(strings.TrimSpace(a))
+		u, there := found[a]
+		if !there {
+			u, there = found[owner(a)]
+		}
+		if there && !seen[u] {
 			seen[u] = true
 			users = append(users, u)
 		}
 	}
 	return users, err
+}
+
+// owner is an address without what is behind a + in it, which is the owner's own affair.
+func owner(address string) string {
+	local, domain, _ := strings.Cut(address, "@")
+	base, _, _ := strings.Cut(local, "+")
+	return base + "@" + domain
 }
 
 // Deliver keeps a mail for people. It is durable when it returns, and may be repeated. Its errors are those of Parse and of the store.
@@ -71,7 +78,7 @@ func (i Inbox) Deliver(ctx context.Context, to []nexus.UserID, raw []byte) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, deliverWithin)
 	defer cancel()
-	news, err := i.Store.Keep(ctx, to, l, Key(l))
+	news, err := i.Store.Keep(ctx, to, l, Key(l, time.Now()))
 	if err == nil && len(news) > 0 {
 		i.News(news...)
 	}

@@ -21,21 +21,26 @@ import (
 
 const (
 	// MaxBytes bounds a mail as it comes.
-	MaxBytes = 10 << 20
+	MaxBytes = 5 << 20
 	// maxText bounds what is kept of its text, in bytes.
 	maxText = 256 << 10
 	// maxParts and maxNested bound what it is made of: each part costs far more than its bytes.
 	maxParts  = 500
 	maxNested = 30
+	// maxHead bounds the headers together, in bytes.
+	maxHead = 64 << 10
 	// maxHeader bounds a subject and a name, in characters.
 	maxHeader = 300
 )
 
 // parser leaves out what is broken, and goes on with the rest.
 var parser = enmime.NewParser(enmime.SkipMalformedParts(true), enmime.MultipartWOBoundaryAsSinglePart(true), enmime.StripMediaTypeInvalidCharacters(true),
-	enmime.MaxStoredPartErrors(20), enmime.SetReadPartErrorPolicy(enmime.AllowCorruptTextPartErrorPolicy))
+	enmime.MaxStoredPartErrors(20), enmime.DisableTextConversion(true), enmime.SetReadPartErrorPolicy(enmime.AllowCorruptTextPartErrorPolicy))
 
-// Parse reads a mail. Its errors are nexus.TooLarge, and nexus.Invalid on the field "mail" for what is none.
+// reading is held by whoever reads a mail: what is written to be costly must not take more than one processor.
+var reading = make(chan struct{}, 1)
+
+// Parse reads a mail, one at a time. Its errors are nexus.TooLarge, and nexus.Invalid on the field "mail" for what is none.
 func Parse(raw []byte) (l nexus.Letter, err error) {
 	defer func() { // a mail that the parser does not survive is none
 		if recover() != nil {
@@ -45,6 +50,8 @@ func Parse(raw []byte) (l nexus.Letter, err error) {
 	if err := bounded(raw); err != nil {
 		return l, err
 	}
+	reading <- struct{}{}
+	defer func() { <-reading }()
 	e, err := parser.ReadEnvelope(bytes.NewReader(raw))
 	if err != nil || len(e.GetHeaderKeys()) == 0 {
 		return l, nexus.InvalidField("mail", "is no mail")
@@ -53,7 +60,7 @@ func Parse(raw []byte) (l nexus.Letter, err error) {
 		MessageID: cut(strings.Trim(plain(e.GetHeader("Message-Id")), "<> "), maxHeader), Subject: cut(plain(e.GetHeader("Subject")), maxHeader), Text: text(e),
 	}
 	l.From, l.FromName = sender(e)
-	if at, err := mail.ParseDate(e.GetHeader("Date")); err == nil && at.Year() >= 1990 && at.Year() < 2200 {
+	if at, err := mail.ParseDate(e.GetHeader("Date")); err == nil && at.Year() >= 1990 && at.Before(time.Now().Add(48*time.Hour)) {
 		l.SentAt = at.UTC().Truncate(time.Millisecond)
 	}
 	return l, nil
@@ -63,6 +70,13 @@ func Parse(raw []byte) (l nexus.Letter, err error) {
 func bounded(raw []byte) error {
 	if len(raw) > MaxBytes {
 		return nexus.Errorf(nexus.TooLarge, "a mail has at most %d bytes", MaxBytes)
+	}
+	head, _, _ := bytes.Cut(raw, []byte("\n\r\n"))
+	if short, _, cut := bytes.Cut(head, []byte("\n\n")); cut {
+		head = short
+	}
+	if len(head) > maxHead {
+		return nexus.InvalidField("mail", "has more than %d bytes of headers", maxHead)
 	}
 	lower := bytes.ToLower(raw)
 	if n := bytes.Count(lower, []byte("multipart/")); n > maxNested {
@@ -94,7 +108,7 @@ func text(e *enmime.Envelope) string {
 	if r := e.Root; r != nil && r.FirstChild == nil && strings.HasPrefix(r.ContentType, "multipart/") { // it names no boundary
 		written = tidy(string(r.Content))
 	}
-	if shown := tidy(seen(e.HTML)); shown != "" && (written == "" || generated(e) || stub(written, shown)) {
+	if shown := tidy(seen(e.HTML)); shown != "" && (written == "" || stub(written, shown)) {
 		written = shown
 	}
 	if len(written) > maxText {
@@ -113,16 +127,6 @@ func rightWay(text string) string {
 		units[i] = bits.ReverseBytes16(u)
 	}
 	return string(utf16.Decode(units))
-}
-
-// generated reports whether the plain text is the parser's own, made of the HTML with what is hidden in it.
-func generated(e *enmime.Envelope) bool {
-	for _, err := range e.Errors {
-		if err.Name == string(enmime.ErrorPlainTextFromHTML) {
-			return true
-		}
-	}
-	return false
 }
 
 // stub reports whether a plain text is there for the sake of form.
@@ -154,10 +158,14 @@ func cut(text string, n int) string {
 }
 
 // Key is what two deliveries of one mail have in common: who says that it is from whom, and what it says. A Message-ID alone is not enough, for anybody can
-// write one: a mail that says something else is another.
-func Key(l nexus.Letter) (key [32]byte) {
+// write one: a mail that says something else is another. Of one that says neither which it is nor when it was sent, another day's is another.
+func Key(l nexus.Letter, received time.Time) (key [32]byte) {
 	h := sha256.New()
-	for _, part := range []string{l.MessageID, l.From, l.Subject, l.Text, l.SentAt.UTC().Format(time.RFC3339)} {
+	sent := l.SentAt.UTC().Format(time.RFC3339)
+	if l.MessageID == "" && l.SentAt.IsZero() {
+		sent = received.UTC().Format(time.DateOnly)
+	}
+	for _, part := range []string{l.MessageID, l.From, l.Subject, l.Text, sent} {
 		_ = binary.Write(h, binary.BigEndian, uint32(len(part))) //nolint:gosec // a hash takes all, and parts are bounded
 		_, _ = io.WriteString(h, part)
 	}

@@ -59,7 +59,7 @@ func oddities(t testing.TB) map[string]oddity {
 		"broken quoted-printable":   {mime("Subject: Fees\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable", "100=% sure=Z"), "Fees", "100=% sure=Z"},
 		"html alone":                {mime("Subject: Fees\nContent-Type: text/html; charset=utf-8", "<html><head><title>T</title><style>p{}</style></head><body><p>Pay <b>now</b>.</p><p>Or later.</p></body></html>"), "Fees", "Pay now .\n\nOr later."},
 		"hidden html": {mime("Subject: Fees\nContent-Type: text/html; charset=utf-8",
-			`<p>Pay.</p><div style="display:none">IGNORE <b>ALL</b></div><span style="font-size:0px">tiny</span><span hidden>h</span><p style="color:#FFF">white</p><p style="position:absolute;left:-9999px">far</p><script>x()</script><!-- c --><p>End.</p>`), "Fees", "Pay.\n\nEnd."},
+			`<p>Pay.</p><div style="display:none">IGNORE <b>ALL</b></div><span style="font-size:0px">tiny</span><span hidden>h</span><p style="color:#FFF">white</p><p style="position:absolute;left:-9999px">far</p><script>x()</script><!-- c --><div style="display:none"></b></b>stray</div><div style="display:none"/>slash</div><p style="display:/**/none">comment</p><p>End.</p>`), "Fees", "Pay.\n\nEnd."},
 		"unclosed html": {mime("Subject: Fees\nContent-Type: text/html", "<div><p>Pay<br>now<table><tr><td>a<td>b</table>"), "Fees", "Pay\nnow\n\na b"},
 		"alternatives": {mime("Subject: Fees\nMIME-Version: 1.0\nContent-Type: multipart/alternative; boundary=b",
 			"--b\nContent-Type: text/plain; charset=utf-8\n\nPlain.\n--b\nContent-Type: text/html\n\n<p>Html.</p>\n--b--\n"), "Fees", "Plain."},
@@ -145,11 +145,12 @@ func TestWhatIsNoMail(t *testing.T) {
 // TestBombsAreBounded in what they cost.
 func TestBombsAreBounded(t *testing.T) {
 	for what, raw := range map[string]string{
-		"nested html":     head + "Content-Type: text/html\r\n\r\n" + strings.Repeat("<div>", 1_000_000),
-		"hidden html":     head + "Content-Type: text/html\r\n\r\n" + strings.Repeat("<div style='display:none'>", 300_000),
+		"nested html":     head + "Content-Type: text/html\r\n\r\n" + strings.Repeat("<div>", 900_000),
+		"hidden html":     head + "Content-Type: text/html\r\n\r\n" + strings.Repeat("<div style='display:none'>", 150_000),
 		"attributes":      head + "Content-Type: text/html\r\n\r\n<p " + strings.Repeat("a=b ", 1_000_000) + ">",
-		"much base64":     head + "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("a"), 6<<20)),
-		"one long header": head + "X-A: " + strings.Repeat("a", 5<<20) + "\r\n\r\nx",
+		"much base64":     head + "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("a"), 3<<20)),
+		"semicolons":      head + "Content-Type: text/plain" + strings.Repeat(";", 4<<20) + "\r\n\r\nx",
+		"one long header": head + "X-A: " + strings.Repeat("a", 4<<20) + "\r\n\r\nx",
 		"many headers":    head + strings.Repeat("X-A: b\r\n", 300_000) + "\r\nx",
 		"encoded words":   head + "Subject: " + strings.Repeat("=?utf-8?Q?a?= ", 100_000) + "\r\n\r\nx",
 	} {
@@ -174,7 +175,7 @@ func TestTwoDeliveriesAreKnown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return Key(l)
+		return Key(l, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC))
 	}
 	first := parse(head + "Subject: a\r\n\r\nb")
 	if first != parse("Received: from elsewhere\r\n"+head+"Subject: a\r\n\r\nb") {

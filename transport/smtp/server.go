@@ -34,12 +34,12 @@ type Options struct {
 	LMTP     bool   // for a mail server of the campus's own, on this machine
 	Domain   string // what it is called
 	TLS      *tls.Config
-	MaxBytes int64 // of a mail; 10 MiB
+	MaxBytes int64 // of a mail; 5 MiB
 
 	MaxRecipients int     // of a mail; 50
-	MaxConns      int     // at once; 200
-	MaxPerAddress int     // of them, from one address; 20
-	PerMinute     float64 // mails from one address; 600
+	MaxConns      int     // at once; 40, each of which may hold a mail
+	MaxPerAddress int     // of them, from one address; 10
+	PerMinute     float64 // mails and recipients from one address; 2400
 	Timeout       time.Duration
 
 	Inbox  Inbox
@@ -69,6 +69,9 @@ type visitor struct {
 	rate  *rate.Limiter
 	last  time.Time
 }
+
+// maxUnknown is how many wrong addresses one connection may try.
+const maxUnknown = 10
 
 // maxVisitors bounds how many addresses are remembered.
 const maxVisitors = 10_000
@@ -106,13 +109,13 @@ func (o Options) orUsual() Options {
 		}
 	}
 	usual(&o.MaxRecipients, 50)
-	usual(&o.MaxConns, 200)
-	usual(&o.MaxPerAddress, 20)
+	usual(&o.MaxConns, 40)
+	usual(&o.MaxPerAddress, 10)
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 10 << 20
+		o.MaxBytes = 5 << 20
 	}
 	if o.PerMinute == 0 {
-		o.PerMinute = 600
+		o.PerMinute = 2400
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 30 * time.Second
@@ -188,7 +191,12 @@ func (c *counted) Close() error {
 
 func addressOf(a net.Addr) netip.Addr {
 	ap, _ := netip.ParseAddrPort(a.String())
-	return ap.Addr().Unmap()
+	at := ap.Addr().Unmap().WithZone("")
+	if at.Is6() { // a household has 2^64 of them
+		prefix, _ := at.Prefix(64)
+		at = prefix.Addr()
+	}
+	return at
 }
 
 func (s *Server) enter(c *counted) bool {
@@ -255,6 +263,8 @@ type session struct {
 	at     netip.Addr
 	ended  func()
 	to     []nexus.UserID
+
+	unknown int // recipients that are nobody
 }
 
 // Reset implements smtp.Session.
@@ -277,9 +287,14 @@ func (x *session) Mail(string, *smtp.MailOptions) error {
 
 // Rcpt implements smtp.Session.
 func (x *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if x.unknown >= maxUnknown || !x.server.mayMail(x.at) { // nobody finds out who is here by trying
+		x.server.o.Count("limited")
+		return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "Too many recipients, try again later"}
+	}
 	user, err := x.server.o.Inbox.Recipient(x.server.ctx, to)
 	switch {
 	case nexus.CodeOf(err) == nexus.NotFound:
+		x.unknown++
 		x.server.o.Count("unknown")
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "Nobody here has this address"}
 	case err != nil:

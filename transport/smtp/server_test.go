@@ -219,7 +219,7 @@ func TestAMailIsNotTakenBeforeItIsKept(t *testing.T) {
 }
 
 func TestWhatIsTooMuchIsRefused(t *testing.T) {
-	s, i := start(t, func(o *Options) { o.MaxBytes, o.MaxRecipients, o.MaxPerAddress, o.PerMinute = 10_000, 2, 3, 4 })
+	s, i := start(t, func(o *Options) { o.MaxBytes, o.MaxRecipients, o.MaxPerAddress, o.PerMinute = 10_000, 2, 3, 7 })
 	var e *textproto.Error
 	if err := smtp.SendMail(s.Addr(), nil, "a@b.test", []string{"asha@campus.test"}, []byte(mail+strings.Repeat("line\r\n", 5000))); !errors.As(err, &e) || e.Code != 552 {
 		t.Errorf("large: %v", err)

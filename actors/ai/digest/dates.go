@@ -136,7 +136,7 @@ var (
 type clock struct{ minute, start, end int }
 
 func clocks(text string) (list []clock) {
-	for _, m := range clockTwelve.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range clockTwelve.FindAllStringSubmatchIndex(text, maxDates) {
 		hour, minute := atoi(text, m, 1), atoi(text, m, 2)
 		if hour < 1 || hour > 12 || minute > 59 {
 			continue
@@ -147,13 +147,13 @@ func clocks(text string) (list []clock) {
 		}
 		list = append(list, clock{hour*60 + minute, m[0], m[1]})
 	}
-	for _, m := range clockFull.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range clockFull.FindAllStringSubmatchIndex(text, maxDates) {
 		at := clock{atoi(text, m, 1)*60 + atoi(text, m, 2) + atoi(text, m, 3)*60 + atoi(text, m, 4), m[0], m[1]}
 		if !slices.ContainsFunc(list, func(o clock) bool { return at.start < o.end && o.start < at.end }) {
 			list = append(list, at)
 		}
 	}
-	for _, m := range clockWord.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range clockWord.FindAllStringSubmatchIndex(text, maxDates) {
 		minute := lastMinute
 		if text[m[2]:m[3]] == "noon" {
 			minute = 12 * 60
@@ -175,8 +175,13 @@ func atoi(text string, m []int, group int) int {
 	return n
 }
 
-// nearBy is how many bytes may be between a day and its time.
-const nearBy = 30
+const (
+	// nearBy is how many bytes may be between a day and its time, and lookBefore how many are looked at for what makes it a deadline.
+	nearBy     = 30
+	lookBefore = 60
+	// maxDates bounds the days, and the times, of a sentence.
+	maxDates = 20
+)
 
 // beforeDeadline says that a time is the last one at which something can be done.
 var beforeDeadline = regexp.MustCompile(`(?:\b(?:by|before|till|until|within|latest|deadline|last date|due|due date|closes?|ends?|not later than|no later than|on or before|upto|up to)\b[^.]{0,25}|:\s*)$`)
@@ -189,7 +194,7 @@ func dates(text string, base time.Time) []found {
 		return slices.ContainsFunc(list, func(f found) bool { return start < f.end && f.start < end })
 	}
 	for _, form := range dayForms {
-		for _, m := range form.form.FindAllStringSubmatchIndex(text, -1) {
+		for _, m := range form.form.FindAllStringSubmatchIndex(text, maxDates) {
 			if taken(m[0], m[1]) {
 				continue
 			}
@@ -206,13 +211,13 @@ func dates(text string, base time.Time) []found {
 	}
 	slices.SortFunc(list, func(a, b found) int { return a.start - b.start })
 	list = withTimes(list, clocks(text), base)
-	for _, m := range inHours.FindAllStringSubmatchIndex(text, -1) {
+	for _, m := range inHours.FindAllStringSubmatchIndex(text, maxDates) {
 		if n := number(text[m[2]:m[3]]); n > 0 && n <= 240 {
 			list = append(list, found{at: base.Add(time.Duration(n) * time.Hour), start: m[0], end: m[1], deadline: true})
 		}
 	}
 	for i, f := range list {
-		list[i].deadline = f.deadline || beforeDeadline.MatchString(text[:f.start]) || strings.HasPrefix(text[f.start:], "by ") || strings.HasPrefix(text[f.start:], "before ") ||
+		list[i].deadline = f.deadline || beforeDeadline.MatchString(text[max(0, f.start-lookBefore):f.start]) || strings.HasPrefix(text[f.start:], "by ") || strings.HasPrefix(text[f.start:], "before ") ||
 			strings.HasPrefix(text[f.start:], "within ") || strings.Contains(text[f.start:f.end], " tak")
 	}
 	return list

@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	// maxClauses bounds where a sentence is cut.
+	maxClauses = 30
 	// maxActions is how many things a mail asks for at most, in its summary.
 	maxActions = 10
 	// urgentWithin is how soon something is to be done that is urgent.
@@ -121,7 +123,7 @@ func shorten(text string, most int, base time.Time) string {
 		return text
 	}
 	cuts := []int{0}
-	for _, m := range clauseEnd.FindAllStringIndex(text, -1) {
+	for _, m := range clauseEnd.FindAllStringIndex(text, maxClauses) {
 		cuts = append(cuts, m[0])
 	}
 	cuts = append(cuts, len(text))
@@ -354,7 +356,7 @@ func (Local) Check(l nexus.Letter, s nexus.MailSummary) error {
 		if err := line(what, a.Text, l); err != nil {
 			return err
 		}
-		if e := onOneLine(a.Evidence); e == "" || len(a.Evidence) > maxEvidence || !strings.Contains(said, e) {
+		if e := onOneLine(a.Evidence); len(strings.Fields(e)) < 2 || len(a.Evidence) > maxEvidence || !strings.Contains(said, e) {
 			return fmt.Errorf("the evidence of %s is not in the mail", what)
 		}
 		if a.DueAt != nil && !l.SentAt.IsZero() && !plausible(*a.DueAt, l.SentAt) {

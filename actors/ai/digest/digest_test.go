@@ -188,23 +188,43 @@ func TestWhatACheckRefuses(t *testing.T) {
 	}
 	past, far := sent(t).AddDate(0, 0, -3), sent(t).AddDate(3, 0, 0)
 	for what, spoil := range map[string]func(*nexus.MailSummary){
-		"empty":             func(s *nexus.MailSummary) { s.Summary = " " },
-		"long":              func(s *nexus.MailSummary) { s.Summary = strings.Repeat("word ", 26) },
-		"two lines":         func(s *nexus.MailSummary) { s.Summary = "Fees\nare due" },
-		"hidden":            func(s *nexus.MailSummary) { s.Summary = "Fees\u200b are due" },
-		"another address":   func(s *nexus.MailSummary) { s.Summary = "Pay at https://evil.test" },
-		"no category":       func(s *nexus.MailSummary) { s.Category = "spam" },
-		"invented evidence": func(s *nexus.MailSummary) { s.Actions[0].Evidence = "Pay your fees today" },
-		"no evidence":       func(s *nexus.MailSummary) { s.Actions[0].Evidence = "" },
-		"no text":           func(s *nexus.MailSummary) { s.Actions[0].Text = "" },
-		"past":              func(s *nexus.MailSummary) { s.Actions[0].DueAt = &past },
-		"far":               func(s *nexus.MailSummary) { s.Actions[0].DueAt = &far },
-		"eleven":            func(s *nexus.MailSummary) { s.Actions = slices.Repeat(s.Actions, 11) },
+		"empty":              func(s *nexus.MailSummary) { s.Summary = " " },
+		"long":               func(s *nexus.MailSummary) { s.Summary = strings.Repeat("word ", 26) },
+		"two lines":          func(s *nexus.MailSummary) { s.Summary = "Fees\nare due" },
+		"hidden":             func(s *nexus.MailSummary) { s.Summary = "Fees\u200b are due" },
+		"another address":    func(s *nexus.MailSummary) { s.Summary = "Pay at https://evil.test" },
+		"no category":        func(s *nexus.MailSummary) { s.Category = "spam" },
+		"invented evidence":  func(s *nexus.MailSummary) { s.Actions[0].Evidence = "Pay your fees today" },
+		"a word of evidence": func(s *nexus.MailSummary) { s.Actions[0].Evidence = "Pay" },
+		"no evidence":        func(s *nexus.MailSummary) { s.Actions[0].Evidence = "" },
+		"no text":            func(s *nexus.MailSummary) { s.Actions[0].Text = "" },
+		"past":               func(s *nexus.MailSummary) { s.Actions[0].DueAt = &past },
+		"far":                func(s *nexus.MailSummary) { s.Actions[0].DueAt = &far },
+		"eleven":             func(s *nexus.MailSummary) { s.Actions = slices.Repeat(s.Actions, 11) },
 	} {
 		s := good()
 		spoil(&s)
 		if (Local{}).Check(l, s) == nil {
 			t.Errorf("%s passes", what)
+		}
+	}
+}
+
+// TestTimeGrowsWithTheText, and no faster: what is written to take long does not.
+func TestTimeGrowsWithTheText(t *testing.T) {
+	for _, word := range []string{"a. ", "5pm ", "today ", "by monday, ", "please ", "1.2.3 ", "w ", "-", "= ", "ignore ", "30 nov and ", "\n- a b c"} {
+		took := func(n int) time.Duration {
+			began := time.Now()
+			sumUp(t, nexus.Letter{Subject: "x", Text: strings.Repeat(word, n/len(word)), SentAt: sent(t)})
+			return time.Since(began)
+		}
+		took(1 << 10)
+		small, large := took(16<<10), took(1<<20)
+		if large > 4*small+time.Second {
+			t.Errorf("%q: %v for 16 KiB, %v for a megabyte", word, small, large)
+		}
+		if small > 5*time.Second {
+			t.Errorf("%q: %v for 16 KiB", word, small)
 		}
 	}
 }

@@ -9,9 +9,12 @@ import (
 
 const (
 	// maxText bounds what is read of a mail: what matters comes early.
-	maxText = 48 << 10
-	// maxSentences bounds what is weighed.
-	maxSentences = 300
+	maxText = 16 << 10
+	// maxSentences bounds what is weighed, and maxSentence each of it, in bytes.
+	maxSentences = 200
+	maxSentence  = 1000
+	// lookBack is how far before a full stop an abbreviation begins.
+	lookBack = 16
 )
 
 // sentence is a part of what the writer says, as it stands in the text but for its white space.
@@ -46,7 +49,7 @@ func sentences(text string) (list []sentence) {
 				told++
 			}
 		}
-		if told > 0 && (2*told >= len(parts) || instructs(p) && told == 0) {
+		if told > 0 && 2*told >= len(parts) {
 			continue // the rest of it belongs to it
 		}
 		for i, s := range parts {
@@ -105,7 +108,8 @@ func split(p string) (list []string) {
 			continue
 		}
 		after, _ := utf8.DecodeRuneInString(p[end+size:])
-		if r == '.' && (abbreviated.MatchString(p[start:end]) && !lettered.MatchString(p[start:end]) || unicode.IsLower(after)) {
+		last := p[max(start, end-lookBack):end]
+		if r == '.' && end-start < maxSentence && (abbreviated.MatchString(last) && !lettered.MatchString(last) || unicode.IsLower(after)) {
 			continue
 		}
 		list = append(list, strings.TrimSpace(p[start:end]))
@@ -113,6 +117,11 @@ func split(p string) (list []string) {
 	}
 	if rest := strings.TrimSpace(p[start:]); rest != "" {
 		list = append(list, rest)
+	}
+	for i, s := range list {
+		if len(s) > maxSentence {
+			list[i] = strings.ToValidUTF8(s[:maxSentence], "")
+		}
 	}
 	return list
 }

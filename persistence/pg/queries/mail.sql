@@ -1,6 +1,6 @@
 -- name: Recipients :many
 -- The active accounts of addresses.
-select email::text as email, id from app_user where email = any(@emails::text[]) and status = 'active';
+select lower(email)::text as email, id from app_user where lower(email) = any(@emails::text[]) and status = 'active';
 
 -- name: AddLetter :exec
 -- No row for one that came before.
@@ -71,3 +71,11 @@ select m.id, a.n from mail m join mail_action a on a.letter_id = m.letter_id and
 where m.id = @id and m.user_id = @user_id and a.n = @n
 on conflict (mail_id, n) do update set n = excluded.n
 returning done_at;
+
+-- name: PurgeLetters :execrows
+-- Those that nobody has any more. Rows that another node is at are left to it.
+delete from mail_letter where ctid = any(array(
+    select l.ctid from mail_letter l
+    where l.received_at < now() - interval '1 hour' and not exists (select from mail m where m.letter_id = l.id)
+    limit @most for update skip locked
+));

@@ -425,8 +425,25 @@ func (q *Queries) MailsOfLetter(ctx context.Context, letterID string, tz string)
 	return items, nil
 }
 
+const purgeLetters = `-- name: PurgeLetters :execrows
+delete from mail_letter where ctid = any(array(
+    select l.ctid from mail_letter l
+    where l.received_at < now() - interval '1 hour' and not exists (select from mail m where m.letter_id = l.id)
+    limit $1 for update skip locked
+))
+`
+
+// Those that nobody has any more. Rows that another node is at are left to it.
+func (q *Queries) PurgeLetters(ctx context.Context, most int32) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeLetters, most)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const recipients = `-- name: Recipients :many
-select email::text as email, id from app_user where email = any($1::text[]) and status = 'active'
+select lower(email)::text as email, id from app_user where lower(email) = any($1::text[]) and status = 'active'
 `
 
 type RecipientsRow struct {
