@@ -75,10 +75,10 @@ var (
 
 func hides(n *html.Node) bool {
 	for _, a := range n.Attr {
-		switch {
-		case a.Key == "hidden":
+		switch a.Key {
+		case "hidden":
 			return true
-		case a.Key == "style":
+		case "style":
 			if style := remark.ReplaceAllString(a.Val, ""); hiding.MatchString(style) || white(style) {
 				return true
 			}
