@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/bits"
 	"net/mail"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -24,9 +25,13 @@ const (
 	MaxBytes = 5 << 20
 	// maxText bounds what is kept of its text, in bytes.
 	maxText = 256 << 10
-	// maxParts and maxNested bound what it is made of: each part costs far more than its bytes.
+	// maxParts and maxNested bound what it is made of: each part costs far more than its bytes, and each level around a byte reads it again.
 	maxParts  = 500
-	maxNested = 30
+	maxNested = 20
+	// maxEnds bounds how often the parser asks on after a mail's end: of parts that nobody closed, twice as often with each level around them.
+	maxEnds = 100_000
+	// patience bounds how long one is read, for levels of parts can be written so that only the parser sees them: it takes a tenth of a second for a megabyte.
+	patience = 10 * time.Second
 	// maxHead bounds the headers together, in bytes.
 	maxHead = 64 << 10
 	// maxHeader bounds a subject and a name, in characters.
@@ -42,7 +47,7 @@ var reading = make(chan struct{}, 1)
 
 // Parse reads a mail, one at a time. Its errors are nexus.TooLarge, and nexus.Invalid on the field "mail" for what is none.
 func Parse(raw []byte) (l nexus.Letter, err error) {
-	defer func() { // a mail that the parser does not survive is none
+	defer func() { // a mail that the parser does not survive, or does not come to an end with, is none
 		if recover() != nil {
 			l, err = nexus.Letter{}, nexus.InvalidField("mail", "cannot be read")
 		}
@@ -52,7 +57,7 @@ func Parse(raw []byte) (l nexus.Letter, err error) {
 	}
 	reading <- struct{}{}
 	defer func() { <-reading }()
-	e, err := parser.ReadEnvelope(bytes.NewReader(raw))
+	e, err := parser.ReadEnvelope(&wire{left: raw, until: time.Now().Add(patience)})
 	if err != nil || len(e.GetHeaderKeys()) == 0 {
 		return l, nexus.InvalidField("mail", "is no mail")
 	}
@@ -64,6 +69,31 @@ func Parse(raw []byte) (l nexus.Letter, err error) {
 		l.SentAt = at.UTC().Truncate(time.Millisecond)
 	}
 	return l, nil
+}
+
+// boundary is the parameter by which a part says that it is made of parts, of whatever type it is.
+var boundary = regexp.MustCompile(`(?i)boundary[*0-9]*\s*=`)
+
+// wire hands a mail to the parser. It panics where the parser does not come to an end, which asks again after any error.
+type wire struct {
+	left  []byte
+	until time.Time
+	ends  int
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	if !time.Now().Before(w.until) {
+		panic("the parser takes too long")
+	}
+	if len(w.left) > 0 {
+		n := copy(p, w.left)
+		w.left = w.left[n:]
+		return n, nil
+	}
+	if w.ends++; w.ends > maxEnds {
+		panic("the parser asks on and on after the end")
+	}
+	return 0, io.EOF
 }
 
 // bounded refuses what would cost too much to read.
@@ -78,8 +108,7 @@ func bounded(raw []byte) error {
 	if len(head) > maxHead {
 		return nexus.InvalidField("mail", "has more than %d bytes of headers", maxHead)
 	}
-	lower := bytes.ToLower(raw)
-	if n := bytes.Count(lower, []byte("multipart/")); n > maxNested {
+	if n := len(boundary.FindAllIndex(raw, maxNested+1)); n > maxNested {
 		return nexus.InvalidField("mail", "is nested too deeply")
 	}
 	if n := bytes.Count(raw, []byte("\n--")); n > maxParts {

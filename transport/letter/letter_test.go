@@ -3,6 +3,7 @@ package letter
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -166,6 +167,45 @@ func TestBombsAreBounded(t *testing.T) {
 			t.Errorf("%s: %d MB", what, used)
 		}
 	}
+}
+
+// TestWhatDoesNotEnd is read in a time that does not grow with its depth, however its boundaries are written and whatever type its parts say that they are.
+func TestWhatDoesNotEnd(t *testing.T) {
+	for what, level := range map[string]string{
+		"multipart": "Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%[1]d\r\n",
+		"other":     "Content-Type: application/x; boundary=b%d\r\n\r\n--b%[1]d\r\n",
+		"continued": "Content-Type: application/x; boundary*0=b%d\r\n\r\n--b%[1]d\r\n",
+		"encoded":   "Content-Type: multipart/mixed; =?utf-8?q?boundary?==b%d\r\n\r\n--b%[1]d\r\n",
+	} {
+		for _, depth := range []int{3, maxNested, 40} {
+			raw := head
+			for i := range depth {
+				raw += fmt.Sprintf(level, i)
+			}
+			asks := func() (w *wire) {
+				w = &wire{left: []byte(raw + "Content-Type: text/plain\r\n\r\nhello"), until: time.Now().Add(time.Hour)}
+				defer func() { _ = recover() }()
+				_, _ = parser.ReadEnvelope(w)
+				return w
+			}
+			if w := asks(); w.ends > maxEnds+1 {
+				t.Errorf("%s, %d deep: asked on %d times", what, depth, w.ends)
+			}
+			if l, err := Parse([]byte(raw + "Content-Type: text/plain\r\n\r\nhello")); depth == 3 && what == "multipart" && (err != nil || l.Text != "hello") {
+				t.Errorf("%s, %d deep: %q %v", what, depth, l.Text, err)
+			}
+		}
+	}
+}
+
+// TestPatienceEnds with a mail that takes too long.
+func TestPatienceEnds(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Error("goes on")
+		}
+	}()
+	_, _ = parser.ReadEnvelope(&wire{left: []byte(head + "\r\nhello"), until: time.Now()})
 }
 
 // TestTwoDeliveriesAreKnown, and a forged Message-ID swallows nothing.
