@@ -11,7 +11,10 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -133,8 +136,22 @@ func (c Caller) May(s Scope) bool { return slices.Contains(c.Scopes, s) }
 // the transaction that makes the change: the same Key with the same Hash is
 // answered alike, with another Hash it fails with KeyReused. An empty Key asks for nothing.
 type Once struct {
-	Key  string // the Idempotency-Key header, at most 200 bytes
+	Key  string // the Idempotency-Key header
 	Hash []byte // SHA-256 over method, path and body
+}
+
+// maxOnceKey bounds a key in bytes.
+const maxOnceKey = 200
+
+// Check fails with Invalid, naming the header, for a key that no store could keep.
+func (o Once) Check() error {
+	switch {
+	case len(o.Key) > maxOnceKey:
+		return InvalidField("Idempotency-Key", "has at most %d bytes", maxOnceKey)
+	case !utf8.ValidString(o.Key) || strings.ContainsFunc(o.Key, unicode.IsControl):
+		return InvalidField("Idempotency-Key", "is text without control characters")
+	}
+	return nil
 }
 
 // Fence proves that an activation of a grain is the current one. Every write

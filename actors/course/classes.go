@@ -64,8 +64,8 @@ func (x *classes) load(ctx context.Context, c *grain.Context) (err error) {
 	return err
 }
 
-// busy reports whether a class is open, whose clock must go on.
-func (x *classes) busy() bool { return x.open != nil }
+// busy reports whether a class is open, whose clock must go on, or may be.
+func (x *classes) busy() bool { return x.open != nil || x.uncertain }
 
 func (x *classes) stop() {
 	for _, e := range x.waiting {
@@ -77,18 +77,31 @@ func (x *classes) stop() {
 // opened sees to it that the clock of an open class goes on.
 func (x *classes) opened(c *grain.Context) {
 	x.shown, x.coded, x.tries, x.closing = -1, 0, nil, false
-	if x.open != nil && !x.beating {
+	x.beatAfter(c, 0)
+}
+
+// beatAfter has the grain look at its clock, for as long as it is busy.
+func (x *classes) beatAfter(c *grain.Context, d time.Duration) {
+	if x.busy() && !x.beating {
 		x.beating = true
-		c.After(0, beatNow{})
+		c.After(d, beatNow{})
 	}
 }
 
-// beat tells the staff what has changed, and ends the class when its time is over.
+// beat makes sure of what an earlier failure left open, and sees to the class that is.
 func (x *classes) beat(c *grain.Context) {
 	x.beating = false
-	if x.open == nil {
-		return
+	if x.uncertain {
+		x.write(c)
 	}
+	if x.open != nil {
+		x.look(c)
+	}
+	x.beatAfter(c, beat)
+}
+
+// look tells the staff what has changed, and ends the class when its time is over.
+func (x *classes) look(c *grain.Context) {
 	now := time.Now()
 	if w := window(now); w != x.coded {
 		x.coded = w
@@ -99,15 +112,9 @@ func (x *classes) beat(c *grain.Context) {
 		x.told++
 		c.Publish(attendanceTick(nexus.CourseID(c.ID), x.open.Class.ID, n, len(x.roll().Seats), c.Fence().Epoch<<seqBits+x.told))
 	}
-	if x.uncertain {
-		x.write(c)
-	}
 	if !now.Before(x.open.Class.EndsAt) && !x.closing {
-		x.closing = true
-		x.do(c, grain.Asker{}, Act{What: ActClose, Class: x.open.Class})
+		x.closing = x.do(c, grain.Asker{}, Act{What: ActClose, Class: x.open.Class})
 	}
-	x.beating = true
-	c.After(beat, beatNow{})
 }
 
 func (x *classes) codeEvent(c *grain.Context, w int64) *grain.Broadcast {
@@ -124,16 +131,22 @@ func (x *classes) present() (n int) {
 	return n
 }
 
-// is returns the open class if it is the one that is meant.
-func (x *classes) is(id string) (*OpenClass, error) {
-	if x.open == nil || string(x.open.Class.ID) != id {
-		return nil, nexus.Errorf(nexus.StateConflict, "this class is not open")
+// is returns the open class if it is the one that is meant. Unavailable while nobody knows which is.
+func (x *classes) is(c *grain.Context, id string) (*OpenClass, error) {
+	if x.open != nil && string(x.open.Class.ID) == id {
+		return x.open, nil
 	}
-	return x.open, nil
+	if x.uncertain {
+		x.write(c)
+		e := nexus.Errorf(nexus.Unavailable, "it is not known at this moment whether this class is open, try again")
+		e.RetryAfter = beat
+		return nil, e
+	}
+	return nil, nexus.Errorf(nexus.StateConflict, "this class is not open")
 }
 
 func (x *classes) showCode(c *grain.Context, m *ShowCode) {
-	open, err := x.is(m.GetSession())
+	open, err := x.is(c, m.GetSession())
 	if err != nil {
 		c.Fail(err)
 		return
@@ -147,7 +160,7 @@ func (x *classes) showCode(c *grain.Context, m *ShowCode) {
 
 // mark judges a try at once, and has it kept.
 func (x *classes) mark(c *grain.Context, m *MarkMe) {
-	open, err := x.is(m.GetSession())
+	open, err := x.is(c, m.GetSession())
 	if err != nil {
 		c.Fail(err)
 		return
@@ -200,6 +213,14 @@ func (x *classes) count(user nexus.UserID, good bool, now time.Time) error {
 	}
 	x.tries[user] = n
 	return nil
+}
+
+// uncount forgets a good try that could not be kept, so that whoever has to ask again may. Guesses count.
+func (x *classes) uncount(m Mark) {
+	if n := x.tries[m.User]; m.Outcome == OutcomeMarked && window(m.At) == x.window && n.good > 0 {
+		n.good--
+		x.tries[m.User] = n
+	}
 }
 
 // crowded refuses what more waits than may.
@@ -268,8 +289,9 @@ func (x *classes) act(c *grain.Context, m *DoClass) {
 	x.do(c, c.Asker(), a)
 }
 
-func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) {
-	x.job(c, asker, func(c *grain.Context) {
+// do has an act done in its turn, unless too much waits.
+func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) bool {
+	return x.job(c, asker, func(c *grain.Context) {
 		var done Done
 		now := time.Now().UTC().Truncate(time.Millisecond)
 		x.work(c, func(ctx context.Context) (err error) {
@@ -277,7 +299,9 @@ func (x *classes) do(c *grain.Context, asker grain.Asker, a Act) {
 			return err
 		}, func(err error) {
 			if err != nil {
-				x.closing = false // the next beat asks again
+				if a.What == ActClose {
+					x.closing = false // the next beat asks again
+				}
 				asker.Fail(err)
 				return
 			}
@@ -305,14 +329,15 @@ func (x *classes) took(c *grain.Context, open *OpenClass) {
 	}
 }
 
-// job has something done once what was asked for before is done.
-func (x *classes) job(c *grain.Context, asker grain.Asker, do func(*grain.Context)) {
+// job has something done once what was asked for before is done. It refuses what is too much.
+func (x *classes) job(c *grain.Context, asker grain.Asker, do func(*grain.Context)) bool {
 	if len(x.waiting) >= maxTries+maxJobs {
 		asker.Fail(crowded())
-		return
+		return false
 	}
 	x.waiting = append(x.waiting, errand{asker: asker, job: do})
 	x.write(c)
+	return true
 }
 
 // write does one thing after another: makes sure of what an earlier failure left open, keeps the tries up to the next job, does the job.
@@ -351,6 +376,7 @@ func (x *classes) work(c *grain.Context, job func(context.Context) error, done f
 		case nexus.Unavailable, nexus.Internal:
 			c.Log.Warn("class not kept", "err", err)
 			x.uncertain = true
+			x.beatAfter(c, beat)
 		}
 		done(err)
 		if nexus.CodeOf(err) == nexus.Fenced {
@@ -388,6 +414,7 @@ func (x *classes) keep(c *grain.Context, batch []errand) {
 		for i, t := range batch {
 			switch {
 			case err != nil:
+				x.uncount(t.mark)
 				t.asker.Fail(err)
 			case marks[i].Outcome == OutcomeMarked:
 				if x.open != nil && x.open.Class.ID == class {
@@ -417,6 +444,7 @@ func (x *classes) catchUp(c *grain.Context) {
 		case err != nil:
 			c.Log.Warn("store is away", "err", err)
 			for _, e := range x.waiting { // the next beat, or who comes next, tries again
+				x.uncount(e.mark)
 				e.asker.Fail(err)
 			}
 			x.waiting, x.closing = nil, false

@@ -409,6 +409,45 @@ func TestAnUncertainMarkIsLookedAt(t *testing.T) {
 	})
 }
 
+// TestAnOpenThatNobodyKnowsOfIsFound: it was kept, but neither its answer came nor what was asked afterwards. Students are told to try again, and not
+// that the class is not open; its clock goes on as soon as the store is back, though nobody asks.
+func TestAnOpenThatNobodyKnowsOfIsFound(t *testing.T) {
+	teach(t, 1, func(l *lesson) {
+		if _, err := l.Code(l.Context(), courseID, classID); nexus.CodeOf(err) != nexus.StateConflict {
+			t.Fatalf("%v", err)
+		}
+		l.store.with(func() { l.store.doubt = errAway })
+		var away sync.WaitGroup
+		away.Go(func() {
+			time.Sleep(3 * l.store.slow / 2) // the write has landed by now, and the look at it has not
+			l.store.with(func() { l.store.err = errAway })
+		})
+		if _, err := l.act(ActOpen); nexus.CodeOf(err) != nexus.Unavailable {
+			t.Fatalf("%v", err)
+		}
+		away.Wait()
+		for range 2 {
+			if _, err := l.mark("s0", "000000", "d", nil); nexus.CodeOf(err) != nexus.Unavailable {
+				t.Errorf("%v", err)
+			}
+		}
+		time.Sleep(2 * idleAfter)
+		l.events("")
+		l.store.with(func() { l.store.err = nil })
+		time.Sleep(2 * beat)
+		if got := l.events(Code); len(got) == 0 {
+			t.Error("no code is shown")
+		}
+		if _, err := l.mark("s0", l.code(), "d", nil); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Until(l.store.class.EndsAt) + 2*beat)
+		if s := l.store.status(); s != nexus.ClassClosed {
+			t.Errorf("%s after its end", s)
+		}
+	})
+}
+
 // TestAFencedClassSendsItsCallersOn.
 func TestAFencedClassSendsItsCallersOn(t *testing.T) {
 	teach(t, 4, func(l *lesson) {
@@ -525,12 +564,11 @@ func TestJobsAreBounded(t *testing.T) {
 	teach(t, 1, func(l *lesson) {
 		l.open()
 		x := classes{waiting: make([]errand, maxTries+maxJobs), writing: true}
-		x.job(nil, grain.Asker{}, nil)
-		if len(x.waiting) != maxTries+maxJobs {
+		if x.job(nil, grain.Asker{}, nil) || len(x.waiting) != maxTries+maxJobs {
 			t.Error("one more waits")
 		}
 		x.waiting = x.waiting[:maxTries]
-		if x.job(nil, grain.Asker{}, nil); len(x.waiting) != maxTries+1 {
+		if !x.job(nil, grain.Asker{}, nil) || len(x.waiting) != maxTries+1 {
 			t.Error("students keep staff out")
 		}
 	})
@@ -549,6 +587,25 @@ func TestRepeatsAreBounded(t *testing.T) {
 		}
 		if n := len(l.store.tries); n != maxRepeats {
 			t.Errorf("%d on record", n)
+		}
+	})
+}
+
+// TestATryThatWasNotKeptIsNone: who has to ask again, because the store is away, may.
+func TestATryThatWasNotKeptIsNone(t *testing.T) {
+	teach(t, 1, func(l *lesson) {
+		l.open()
+		time.Sleep(time.Until(windowEnds(window(time.Now()))))
+		code := l.code()
+		l.store.with(func() { l.store.err = errAway })
+		for range 2 * maxRepeats {
+			if _, err := l.mark("s0", code, "d0", nil); nexus.CodeOf(err) != nexus.Unavailable {
+				t.Errorf("%v", err)
+			}
+		}
+		l.store.with(func() { l.store.err = nil })
+		if _, err := l.mark("s0", code, "d0", nil); err != nil {
+			t.Error(err)
 		}
 	})
 }

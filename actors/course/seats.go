@@ -15,6 +15,8 @@ const (
 	// once waits no longer than a caller does.
 	maxBatch   = 250
 	maxWaiting = 20 * maxBatch
+	// minBatch is what is decided at once however slow the database is: if that is too much for it, so is everything.
+	minBatch = 10
 )
 
 // seats is the part of the grain that gives out seats. What comes in while a transaction is under way is decided together by the next one, in the
@@ -196,7 +198,9 @@ func (s *seats) failed(c *grain.Context, batch []wish, err error) {
 	case code == nexus.Unavailable || code == nexus.Internal:
 		c.Log.Warn("seats not kept", "err", err)
 		s.uncertain = true
-		s.most = max(1, len(batch)/2) // what is too much for it at once is not asked for at once again
+		if batch[0].change == nil && len(batch) > minBatch { // what is too much for it at once is not asked for at once again
+			s.most = max(minBatch, len(batch)/2)
+		}
 		for _, w := range batch {
 			w.asker.Fail(err)
 		}

@@ -287,7 +287,6 @@ func TestTheStoreAwayRefusesAndComesBack(t *testing.T) {
 	})
 }
 
-// TestTooManyAreRefused while the store stands still, and the others are settled afterwards.
 // TestASlowStoreIsAskedForLess: what it cannot do at once within a job's time it does in pieces, and in large ones again once it is quick.
 func TestASlowStoreIsAskedForLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -325,6 +324,36 @@ func TestASlowStoreIsAskedForLess(t *testing.T) {
 	})
 }
 
+// TestWhatFailsAloneSaysNothingOfCrowds: neither a change of the course nor a handful of requests that could not be kept make the next batches smaller.
+func TestWhatFailsAloneSaysNothingOfCrowds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(1000, 0)
+		_, c := class(t, f)
+		f.with(func() { f.doubt = errAway })
+		if _, err := enrol(t, c, "a"); nexus.CodeOf(err) != nexus.Unavailable {
+			t.Fatalf("%v", err)
+		}
+		f.with(func() { f.doubt = errAway })
+		if _, err := c.Change(t.Context(), nexus.Caller{}, courseID, 0, nexus.CourseChange{Capacity: new(1001)}); nexus.CodeOf(err) != nexus.Unavailable {
+			t.Fatalf("%v", err)
+		}
+		f.each = time.Millisecond
+		var all sync.WaitGroup
+		for i := range 2 * maxBatch {
+			all.Go(func() {
+				if _, err := enrol(t, c, fmt.Sprint("s", i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if most := slices.Max(f.batches); most < maxBatch {
+			t.Errorf("%v", f.batches)
+		}
+	})
+}
+
+// TestTooManyAreRefused while the store stands still, and the others are settled afterwards.
 func TestTooManyAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(1, 10_000)

@@ -103,6 +103,11 @@ func (x *acting) do(ctx context.Context, id nexus.CourseID) (nexus.Class, error)
 	if err != nil {
 		return nexus.Class{}, err
 	}
+	if x.act.What == course.ActAdd || x.act.What == course.ActMove { // before any class is locked: SetMeetings locks those of meetings that go
+		if err := x.q.LockRoomsAndTeachers(ctx); err != nil {
+			return nexus.Class{}, err
+		}
+	}
 	var before *nexus.Class
 	var after nexus.Class
 	if x.act.What == course.ActAdd {
@@ -212,7 +217,7 @@ func planned(c nexus.Class, m nexus.Meeting, term nexus.Term) (nexus.Class, erro
 
 // keep writes the class and all that follows from its change.
 func (x *acting) keep(ctx context.Context, c nexus.Course, term nexus.Term, before *nexus.Class, after nexus.Class) error {
-	if after.Room != "" && (before == nil || before.Room != after.Room || !before.StartsAt.Equal(after.StartsAt) || !before.EndsAt.Equal(after.EndsAt)) {
+	if takesRoom(after) && (before == nil || !takesRoom(*before) || before.Room != after.Room || !before.StartsAt.Equal(after.StartsAt) || !before.EndsAt.Equal(after.EndsAt)) {
 		if err := roomFree(ctx, x.q, term, after); err != nil {
 			return err
 		}
@@ -234,6 +239,11 @@ func (x *acting) keep(ctx context.Context, c nexus.Course, term nexus.Term, befo
 		return err
 	}
 	return audit(ctx, x.q, x.act.By, "session."+x.act.What, "session", string(after.ID), before, after)
+}
+
+// takesRoom reports whether nobody else may be in a class's room at its time.
+func takesRoom(c nexus.Class) bool {
+	return c.Room != "" && (c.Status == nexus.ClassScheduled || c.Status == nexus.ClassOpen)
 }
 
 func (x *acting) put(ctx context.Context, c nexus.Class) error {

@@ -292,6 +292,76 @@ func TestARoomIsNotTakenTwice(t *testing.T) {
 	ok(t, err)
 }
 
+// TestAClosedClassHasNoRoom: when it is opened again, another may have taken its room.
+func TestAClosedClassHasNoRoom(t *testing.T) {
+	t.Parallel()
+	c := newClassroom(t, 1)
+	room, other := nexus.NewID(), newLecture(t, c.db, "CS2", 5, 0)
+	c.run(`insert into room (id, block_code, block_name, number) values ($1, 'A', 'A', '1')`, room)
+	class, _, err := c.do(course.Act{What: course.ActAdd, Open: true, Class: nexus.Class{
+		Course: c.id, StartsAt: at("09:00"), EndsAt: at("11:00"), Room: nexus.RoomID(room), LateMin: 10,
+	}}, at("09:00"))
+	ok(t, err)
+	act := func(what string) error {
+		_, _, err := c.do(course.Act{What: what, Class: class}, at("10:00"))
+		return err
+	}
+	ok(t, act(course.ActClose))
+	ok(t, act(course.ActOpen))
+	ok(t, act(course.ActClose))
+	taken, err := c.classes.Do(t.Context(), other.fence, course.Act{What: course.ActAdd, By: c.teacher, Class: nexus.Class{
+		Course: other.id, StartsAt: at("10:30"), EndsAt: at("11:30"), Room: nexus.RoomID(room),
+	}}, at("10:00"))
+	ok(t, err)
+	onField(t, act(course.ActOpen), nexus.Conflict, "roomId")
+	_, err = c.classes.Do(t.Context(), other.fence, course.Act{What: course.ActCancel, By: c.teacher, Class: taken.Class}, at("10:00"))
+	ok(t, err)
+	ok(t, act(course.ActOpen))
+}
+
+// TestRoomsAreLockedFirst: whoever plans has the turn before any meeting or class is touched, so that no two who plan can wait for each other.
+func TestRoomsAreLockedFirst(t *testing.T) {
+	t.Parallel()
+	c := newClassroom(t, 1)
+	meeting := nexus.NewID()
+	c.run(`insert into course_meeting (id, course_id, weekday, starts, ends) values ($1, $2, 1, '11:00', '12:00')`, meeting, string(c.id))
+	held, _, err := c.do(course.Act{What: course.ActAdd, Class: nexus.Class{Course: c.id, Meeting: nexus.MeetingID(meeting), OccursOn: "2026-10-05", LateMin: 10}}, at("08:00"))
+	ok(t, err)
+	for what, plan := range map[string]func() error{
+		"a move": func() error {
+			_, _, err := c.do(course.Act{What: course.ActMove, Class: nexus.Class{ID: held.ID, StartsAt: at("13:00"), EndsAt: at("14:00")}}, at("08:00"))
+			return err
+		},
+		"an opening": func() error {
+			_, _, err := c.do(course.Act{What: course.ActAdd, Open: true, Class: nexus.Class{Course: c.id, Meeting: nexus.MeetingID(meeting), OccursOn: "2026-10-05"}}, at("12:30"))
+			return err
+		},
+		"other meetings": func() error {
+			_, err := pg.NewCourses(c.db).SetMeetings(t.Context(), system, c.id, 0, nil)
+			return err
+		},
+	} {
+		done := make(chan error, 1)
+		tx := begin(t, c.db)
+		_, err := tx.Exec(t.Context(), `select pg_advisory_xact_lock(hashtext('course_meeting'))`)
+		ok(t, err)
+		go func() { done <- plan() }()
+		blocked(t, c.db.Pool(), 1)
+		for _, rows := range []string{`select from class_session where id = $1 for update nowait`, `select from course_meeting where id = $2 for update nowait`} {
+			if _, err := tx.Exec(t.Context(), strings.NewReplacer("$1", "'"+string(held.ID)+"'", "$2", "'"+meeting+"'").Replace(rows)); err != nil {
+				t.Errorf("%s waits for the rooms with a row in its hands: %v", what, err)
+				break
+			}
+		}
+		ok(t, tx.Rollback(t.Context()))
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		c.run(`insert into course_meeting (id, course_id, weekday, starts, ends) values ($1, $2, 1, '11:00', '12:00') on conflict do nothing`, meeting, string(c.id))
+		c.run(`update class_session set meeting_id = $1, status = 'SCHEDULED', secret = null where id = $2`, meeting, string(held.ID))
+	}
+}
+
 // TestARoomIsTakenByTheClock: past midnight, in a term of another zone, and not by what has gone elsewhere.
 func TestARoomIsTakenByTheClock(t *testing.T) {
 	t.Parallel()

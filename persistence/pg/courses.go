@@ -207,10 +207,13 @@ func (s *Courses) SetStaff(ctx context.Context, by nexus.Caller, id nexus.Course
 		if err != nil {
 			return nexus.Course{}, err
 		}
+		if err := q.LockRoomsAndTeachers(ctx); err != nil {
+			return nexus.Course{}, err
+		}
 		if err := setStaff(ctx, q, string(id), staff); err != nil {
 			return nexus.Course{}, err
 		}
-		if err := clash(ctx, q, id, "staff"); err != nil {
+		if err := clash(ctx, q, []string{string(id)}, "staff"); err != nil {
 			return nexus.Course{}, err
 		}
 		after, err := touched(ctx, q, id)

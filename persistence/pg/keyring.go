@@ -31,8 +31,8 @@ func (k *keyring) take(ctx context.Context, q *sqlcgen.Queries, requests []cours
 	var callers, keys []string
 	var hashes [][]byte
 	for _, r := range requests {
-		if _, twice := (*k)[heldKeyOf(r.By)]; twice || r.By.Once.Key == "" {
-			continue
+		if _, twice := (*k)[heldKeyOf(r.By)]; twice || r.By.Once.Key == "" || r.By.Once.Check() != nil {
+			continue // answered says so of a key that cannot be kept
 		}
 		(*k)[heldKeyOf(r.By)] = &heldAnswer{}
 		callers, keys = append(callers, keyOwner(r.By)), append(keys, r.By.Once.Key)
@@ -63,10 +63,17 @@ func (k *keyring) take(ctx context.Context, q *sqlcgen.Queries, requests []cours
 	return nil
 }
 
-// answered returns the answer that a request had before; that of another one under its key is KeyReused.
+// answered returns the answer that a request had before; that of another one under its key is KeyReused, and that of one whose key cannot be kept
+// is Invalid: it is refused alone, whatever it comes together with.
 func (k keyring) answered(by nexus.Caller) (s course.Settled, again bool) {
+	if by.Once.Key == "" {
+		return s, false
+	}
+	if s.Err = by.Once.Check(); s.Err != nil {
+		return s, true
+	}
 	a := k[heldKeyOf(by)]
-	if by.Once.Key == "" || a.response == nil {
+	if a.response == nil {
 		return s, false
 	}
 	if !bytes.Equal(a.hash, by.Once.Hash) {

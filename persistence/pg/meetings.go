@@ -66,13 +66,16 @@ func (s *Courses) SetMeetings(ctx context.Context, by nexus.Caller, id nexus.Cou
 		if err != nil {
 			return nil, err
 		}
+		if err := q.LockRoomsAndTeachers(ctx); err != nil { // before the meetings go, and take their classes' rows with them
+			return nil, err
+		}
 		if err := putMeetings(ctx, q, id, term, slices.Clone(meetings)); err != nil {
 			return nil, err
 		}
-		if err := clash(ctx, q, id, "meetings"); err != nil {
+		if err := clash(ctx, q, []string{string(id)}, "meetings"); err != nil {
 			return nil, err
 		}
-		if err := roomsFree(ctx, q, id, term); err != nil {
+		if err := roomsFree(ctx, q, []string{string(id)}, term, "meetings"); err != nil {
 			return nil, err
 		}
 		if err := q.TouchCourse(ctx, string(id)); err != nil {
@@ -183,40 +186,37 @@ func checkMeetings(term nexus.Term, meetings []nexus.Meeting) error {
 	return nil
 }
 
-// clash fails with Conflict if a course needs a room or a teacher while another one does. Whoever plans holds the lock until the end of the transaction,
-// so that of two that ask at once one sees the other.
-func clash(ctx context.Context, q *sqlcgen.Queries, id nexus.CourseID, field string) error {
-	if err := q.LockRoomsAndTeachers(ctx); err != nil {
-		return err
-	}
-	meetings, err := q.MeetingClashes(ctx, string(id))
+// clash fails with Conflict if one of some courses needs a room or a teacher while another one does. Whoever plans holds LockRoomsAndTeachers from before
+// it writes until the end of the transaction, so that of two that ask at once one sees the other.
+func clash(ctx context.Context, q *sqlcgen.Queries, courses []string, field string) error {
+	meetings, err := q.MeetingClashes(ctx, courses)
 	if err != nil {
 		return err
 	}
-	if len(meetings) > 0 {
-		what, f := "the teacher", meetings[0]
-		if f.Room {
-			what = "the room"
-		}
-		return onField(nexus.Conflict, field, "%s is taken by %s on %s from %s to %s", what, f.Code, time.Weekday(f.Weekday%7), f.Starts, f.Ends)
+	if len(meetings) == 0 {
+		return nil
 	}
-	return nil
+	what, f := "the teacher", meetings[0]
+	if f.Room {
+		what = "the room"
+	}
+	return onField(nexus.Conflict, field, "%s of %s is taken by %s on %s from %s to %s", what, f.Course, f.Code, time.Weekday(f.Weekday%7), f.Starts, f.Ends)
 }
 
-// roomsFree fails with Conflict if a course meets in a room where another one has planned a class of its own, or moved one. It comes after clash,
+// roomsFree fails with Conflict if one of some courses meets in a room where another one has planned a class of its own, or moved one. It is called
 // under the same lock.
-func roomsFree(ctx context.Context, q *sqlcgen.Queries, id nexus.CourseID, term nexus.Term) error {
+func roomsFree(ctx context.Context, q *sqlcgen.Queries, courses []string, term nexus.Term, field string) error {
 	zone, err := zoneOf(term)
 	if err != nil {
 		return err
 	}
-	classes, err := q.RoomsTakenByClasses(ctx, string(id))
+	classes, err := q.RoomsTakenByClasses(ctx, courses)
 	if err != nil {
 		return err
 	}
 	for _, f := range classes { // one at most
 		from, to := f.StartsAt.In(zone), f.EndsAt.In(zone)
-		return onField(nexus.Conflict, "meetings", "the room is taken by %s on %s from %s to %s", f.Code, from.Format(time.DateOnly), from.Format("15:04"), to.Format("15:04"))
+		return onField(nexus.Conflict, field, "the room of %s is taken by %s on %s from %s to %s", f.Course, f.Code, from.Format(time.DateOnly), from.Format("15:04"), to.Format("15:04"))
 	}
 	return nil
 }

@@ -147,11 +147,11 @@ func TestARoomAndATeacherAreInOnePlaceAtATime(t *testing.T) {
 		}
 	}
 	_, err = p.set(p.b, monday("10:00", "11:00", p.rooms[0]))
-	refused(err, "meetings", "the room is taken by CS1 on Monday from 09:00 to 10:30")
+	refused(err, "meetings", "the room of MA1 is taken by CS1 on Monday from 09:00 to 10:30")
 	lent := monday("10:00", "11:00", p.rooms[1])
 	lent.Teacher = p.teachers[0]
 	_, err = p.set(p.b, lent)
-	refused(err, "meetings", "the teacher is taken by CS1 on Monday from 09:00 to 10:30")
+	refused(err, "meetings", "the teacher of MA1 is taken by CS1 on Monday from 09:00 to 10:30")
 	if left, err := p.courses.Meetings(t.Context(), p.b); err != nil || len(left) != 0 {
 		t.Errorf("what was refused left %v (%v)", left, err)
 	}
@@ -166,7 +166,7 @@ func TestARoomAndATeacherAreInOnePlaceAtATime(t *testing.T) {
 	_, err = p.set(p.b, monday("09:00", "10:00", p.rooms[1]))
 	ok(t, err)
 	_, err = p.courses.SetStaff(t.Context(), system, p.b, 0, staff(p.teachers[0]))
-	refused(err, "staff", "the teacher is taken by CS1 on Monday")
+	refused(err, "staff", "the teacher of MA1 is taken by CS1 on Monday")
 	// In another part of the term, or in another term, the room is free.
 	autumn, later := monday("09:00", "10:30", p.rooms[0]), monday("09:00", "10:30", p.rooms[0])
 	autumn.UntilDay, later.FromDay = "2026-10-31", "2026-11-01"
@@ -191,12 +191,53 @@ func TestAMeetingGivesWayToAClass(t *testing.T) {
 		id, string(p.b), string(p.rooms[0]), day.Add(9*time.Hour+30*time.Minute), day.Add(11*time.Hour))
 	_, err := p.set(p.a, weekly)
 	onField(t, err, nexus.Conflict, "meetings")
-	if want := "the room is taken by MA1 on " + day.Format(time.DateOnly) + " from 09:30 to 11:00"; !strings.Contains(err.Error(), want) {
+	if want := "the room of CS1 is taken by MA1 on " + day.Format(time.DateOnly) + " from 09:30 to 11:00"; !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
 	exec(t, p.db.Pool(), `update class_session set status = 'CANCELLED' where id = $1`, id)
 	_, err = p.set(p.a, weekly)
 	ok(t, err)
+}
+
+// TestATermIsNotChangedIntoAClash: a holiday that is none any more, another zone, and days that are added bring no two into one room.
+func TestATermIsNotChangedIntoAClash(t *testing.T) {
+	t.Parallel()
+	p := newWeek(t)
+	day := time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 14)
+	next := day.AddDate(0, 0, 7).Format(time.DateOnly)
+	term := nexus.Term{ID: "T5", Name: "x", StartsOn: time.Now().UTC().Format(time.DateOnly), EndsOn: next, TZ: "UTC", Holidays: []nexus.Holiday{{Day: day.Format(time.DateOnly), Name: "Day off"}}}
+	_, err := p.courses.CreateTerm(t.Context(), system, term)
+	ok(t, err)
+	id := pgfix.Course(t, p.db, "T5", "CS5", 1, 1, p.teachers[2])
+	_, err = p.set(id, nexus.Meeting{Weekday: (int(day.Weekday())+6)%7 + 1, Starts: "09:00", Ends: "10:00", Room: p.rooms[0], Kind: "LECTURE"})
+	ok(t, err)
+	class := func(from time.Time) string {
+		id := nexus.NewID()
+		exec(t, p.db.Pool(), `insert into class_session (id, course_id, room_id, starts_at, ends_at) values ($1, $2, $3, $4, $5)`,
+			id, string(p.b), string(p.rooms[0]), from, from.Add(time.Hour))
+		return id
+	}
+	put := func(change func(*nexus.Term)) error {
+		changed := term
+		change(&changed)
+		_, err := p.courses.PutTerm(t.Context(), system, 0, changed)
+		return err
+	}
+	onHoliday := class(day.Add(9 * time.Hour))
+	onField(t, put(func(t *nexus.Term) { t.Holidays = nil }), nexus.Conflict, "term")
+	ok(t, put(func(t *nexus.Term) { t.Name = "y" }))
+	exec(t, p.db.Pool(), `delete from class_session where id = $1`, onHoliday)
+
+	abroad := class(day.AddDate(0, 0, 7).Add(3*time.Hour + 30*time.Minute)) // nine in India
+	onField(t, put(func(t *nexus.Term) { t.TZ = "Asia/Kolkata" }), nexus.Conflict, "term")
+	exec(t, p.db.Pool(), `delete from class_session where id = $1`, abroad)
+
+	class(day.AddDate(0, 0, 14).Add(9 * time.Hour))
+	onField(t, put(func(t *nexus.Term) { t.EndsOn = day.AddDate(0, 0, 14).Format(time.DateOnly) }), nexus.Conflict, "term")
+	ok(t, put(func(t *nexus.Term) { t.Holidays, t.TZ = nil, "Asia/Kolkata" }))
+	if got, err := p.courses.Term(t.Context(), "T5"); err != nil || got.EndsOn != next || len(got.Holidays) != 0 {
+		t.Errorf("%+v %v", got, err)
+	}
 }
 
 // TestOfTwoCoursesThatRaceForARoomOneHasIt.

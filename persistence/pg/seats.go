@@ -77,10 +77,10 @@ func (s *Seats) Settle(ctx context.Context, f nexus.Fence, roll course.Roll, req
 		if err := held(ctx, q, f); err != nil {
 			return err
 		}
-		if err := t.inquire(ctx, requests); err != nil {
+		if err := t.keys.take(ctx, q, requests); err != nil { // before any row, as once does: the order of locks is one
 			return err
 		}
-		if err := t.keys.take(ctx, q, requests); err != nil {
+		if err := t.inquire(ctx, requests); err != nil {
 			return err
 		}
 		t.promote() // who was passed over may be eligible again, and comes before those who ask now

@@ -368,6 +368,26 @@ func TestARequestIsSettledOnceForItsKey(t *testing.T) {
 	}
 }
 
+// TestAKeyThatCannotBeKeptIsRefusedAlone: those who come in the same batch get their seats.
+func TestAKeyThatCannotBeKeptIsRefusedAlone(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	pgfix.Term(t, db)
+	l := newLecture(t, db, "CS1", 5, 0)
+	u := pgfix.Users(t, db, "s", nexus.Student, 4)
+	requests := []course.Request{enrol(u[0]), enrol(u[1]), enrol(u[2]), enrol(u[3])}
+	for i, key := range []string{strings.Repeat("é", 150), "\xff", "a\x00b"} {
+		requests[i].By.Once = nexus.Once{Key: key, Hash: []byte("1")}
+	}
+	got := l.settle(requests...)
+	for _, a := range got[:3] {
+		onField(t, a.Err, nexus.Invalid, "Idempotency-Key")
+	}
+	if got[3].Err != nil || got[3].Enrollment.Status != nexus.Enrolled {
+		t.Errorf("%+v", got[3])
+	}
+}
+
 // TestARefusedRequestGivesItsKeyBack, to whoever comes with it next, also in the same batch.
 func TestARefusedRequestGivesItsKeyBack(t *testing.T) {
 	t.Parallel()

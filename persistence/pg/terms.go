@@ -91,6 +91,9 @@ func (s *Courses) PutTerm(ctx context.Context, by nexus.Caller, version int64, t
 		if err := checkTerm(t); err != nil {
 			return nexus.Term{}, err
 		}
+		if err := q.LockRoomsAndTeachers(ctx); err != nil {
+			return nexus.Term{}, err
+		}
 		have, err := q.LockTerm(ctx, string(t.ID))
 		if err != nil {
 			return nexus.Term{}, orNotFound(err, "term")
@@ -109,8 +112,32 @@ func (s *Courses) PutTerm(ctx context.Context, by nexus.Caller, version int64, t
 		if err != nil {
 			return nexus.Term{}, err
 		}
+		if err := planHolds(ctx, q, before, after); err != nil {
+			return nexus.Term{}, err
+		}
 		return after, audit(ctx, q, by, "term.change", "term", string(t.ID), before, after)
 	})
+}
+
+// planHolds fails with Conflict if a term's other days or zone bring two into one room, or one teacher into two.
+func planHolds(ctx context.Context, q *sqlcgen.Queries, before, after nexus.Term) error {
+	days := func(t nexus.Term) (days []string) {
+		for _, h := range t.Holidays {
+			days = append(days, h.Day)
+		}
+		return append(days, t.StartsOn, t.EndsOn, t.TZ)
+	}
+	if slices.Equal(days(before), days(after)) {
+		return nil
+	}
+	courses, err := q.CoursesOfTerm(ctx, string(after.ID))
+	if err != nil {
+		return err
+	}
+	if err := clash(ctx, q, courses, "term"); err != nil {
+		return err
+	}
+	return roomsFree(ctx, q, courses, after, "term")
 }
 
 // fillTerm replaces the holidays, and returns the term as it is kept.

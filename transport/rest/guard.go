@@ -42,6 +42,10 @@ func (a *API) guard(access Access, once bool) func(huma.Context, func(huma.Conte
 			}
 			h.Write(append(f.Request().Body(), 0))
 			c.Once = nexus.Once{Key: key, Hash: h.Sum(nil)}
+			if err := c.Once.Check(); err != nil {
+				a.fail(ctx, err)
+				return
+			}
 		}
 		next(huma.WithValue(ctx, callerKey{}, c))
 	}

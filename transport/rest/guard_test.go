@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"strings"
 	"testing"
 
 	"nexus"
@@ -21,6 +22,20 @@ type hashes struct {
 func (h *hashes) Create(ctx context.Context, by nexus.Caller, a nexus.NewAccount) (nexus.User, error) {
 	h.seen = append(h.seen, by.Once.Hash)
 	return h.Accounts.Create(ctx, by, a)
+}
+
+// TestAnIdempotencyKeyIsBounded in bytes, as the stores are, before anything is done under it.
+func TestAnIdempotencyKeyIsBounded(t *testing.T) {
+	h := resttest.New(t)
+	const body = `{"email":"asha@example.edu","password":"a long password","name":"Asha"}`
+	for _, key := range []string{strings.Repeat("k", 201), strings.Repeat("é", 101), "\xff\xfe"} {
+		if r := h.Call("POST", "/api/v1/auth/register", body, "Idempotency-Key", key); r.Status != 422 || !strings.Contains(string(r.Body), "Idempotency-Key") {
+			t.Errorf("%q: %d %s", key, r.Status, r.Body)
+		}
+	}
+	if r := h.Call("POST", "/api/v1/auth/register", body, "Idempotency-Key", strings.Repeat("é", 100)); r.Status != 201 {
+		t.Errorf("%d %s", r.Status, r.Body)
+	}
 }
 
 // TestAKeptRequestTellsNobodyItsPassword: without the secret nobody can try passwords against the hash.

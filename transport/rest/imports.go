@@ -184,6 +184,9 @@ func (a *API) startImport(ctx context.Context, kind nexus.ImportKind, media stri
 	by := caller(ctx)
 	if in.Key != "" {
 		by.Once = nexus.Once{Key: in.Key, Hash: hash.Sum(nil)}
+		if err := by.Once.Check(); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, startImportWithin)
 	defer cancel()

@@ -45,12 +45,12 @@ where w.room_id = @room_id::uuid and w.starts_at < @ends_at and w.ends_at > @sta
 order by w.starts_at limit 1;
 
 -- name: RoomsTakenByClasses :many
--- A class of another course that somebody has planned in a room, or moved there, when a meeting of this course is held in it.
-select o.code, c.starts_at, c.ends_at
+-- A class of another course that somebody has planned in a room, or moved there, when a meeting of one of these is held in it.
+select mine.code as course, o.code, c.starts_at, c.ends_at
 from meeting_occurrence w
 join class_session c on c.room_id = w.room_id and c.course_id <> w.course_id and c.starts_at < w.ends_at and c.ends_at > w.starts_at
-join course o on o.id = c.course_id
-where w.course_id = @course_id and c.status in ('SCHEDULED', 'OPEN') and c.ends_at > now()
+join course o on o.id = c.course_id join course mine on mine.id = w.course_id
+where w.course_id = any(@courses::uuid[]) and c.status in ('SCHEDULED', 'OPEN') and c.ends_at > now()
 order by c.starts_at limit 1;
 
 -- name: Concerned :many

@@ -116,17 +116,20 @@ set weekday = excluded.weekday, starts = excluded.starts, ends = excluded.ends, 
 where course_meeting.course_id = excluded.course_id;
 
 -- name: MeetingClashes :many
--- Meetings of other courses that need a room or a teacher when this course does: on the same weekday, at overlapping times, within overlapping days.
-select o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends,
+-- Meetings of other courses that need a room or a teacher when one of these does: on the same weekday, at overlapping times, within overlapping days.
+select mine.code as course, o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends,
        coalesce(a.room_id = b.room_id, false)::boolean as room
 from meeting_view a
 join course mine on mine.id = a.course_id join term t on t.id = mine.term_id
 join meeting_view b on b.weekday = a.weekday and b.course_id <> a.course_id and b.starts < a.ends and a.starts < b.ends
 join course o on o.id = b.course_id join term u on u.id = o.term_id
-where a.course_id = @course_id
+where a.course_id = any(@courses::uuid[])
   and (a.room_id = b.room_id or a.taught_by = b.taught_by)
   and coalesce(a.from_day, t.starts_on) <= coalesce(b.until_day, u.ends_on) and coalesce(b.from_day, u.starts_on) <= coalesce(a.until_day, t.ends_on)
 order by o.code, b.weekday, b.starts limit 1;
+
+-- name: CoursesOfTerm :many
+select id from course where term_id = @term_id;
 
 -- name: LockRoomsAndTeachers :exec
 -- Whoever plans meetings takes turns: two courses that ask for one room at once must not both get it.

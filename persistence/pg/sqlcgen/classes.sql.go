@@ -820,23 +820,24 @@ func (q *Queries) RoomTakenByMeeting(ctx context.Context, arg RoomTakenByMeeting
 }
 
 const roomsTakenByClasses = `-- name: RoomsTakenByClasses :many
-select o.code, c.starts_at, c.ends_at
+select mine.code as course, o.code, c.starts_at, c.ends_at
 from meeting_occurrence w
 join class_session c on c.room_id = w.room_id and c.course_id <> w.course_id and c.starts_at < w.ends_at and c.ends_at > w.starts_at
-join course o on o.id = c.course_id
-where w.course_id = $1 and c.status in ('SCHEDULED', 'OPEN') and c.ends_at > now()
+join course o on o.id = c.course_id join course mine on mine.id = w.course_id
+where w.course_id = any($1::uuid[]) and c.status in ('SCHEDULED', 'OPEN') and c.ends_at > now()
 order by c.starts_at limit 1
 `
 
 type RoomsTakenByClassesRow struct {
+	Course   string
 	Code     string
 	StartsAt time.Time
 	EndsAt   time.Time
 }
 
-// A class of another course that somebody has planned in a room, or moved there, when a meeting of this course is held in it.
-func (q *Queries) RoomsTakenByClasses(ctx context.Context, courseID string) ([]RoomsTakenByClassesRow, error) {
-	rows, err := q.db.Query(ctx, roomsTakenByClasses, courseID)
+// A class of another course that somebody has planned in a room, or moved there, when a meeting of one of these is held in it.
+func (q *Queries) RoomsTakenByClasses(ctx context.Context, courses []string) ([]RoomsTakenByClassesRow, error) {
+	rows, err := q.db.Query(ctx, roomsTakenByClasses, courses)
 	if err != nil {
 		return nil, err
 	}
@@ -844,7 +845,12 @@ func (q *Queries) RoomsTakenByClasses(ctx context.Context, courseID string) ([]R
 	var items []RoomsTakenByClassesRow
 	for rows.Next() {
 		var i RoomsTakenByClassesRow
-		if err := rows.Scan(&i.Code, &i.StartsAt, &i.EndsAt); err != nil {
+		if err := rows.Scan(
+			&i.Course,
+			&i.Code,
+			&i.StartsAt,
+			&i.EndsAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

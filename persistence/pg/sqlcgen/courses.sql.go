@@ -348,6 +348,30 @@ func (q *Queries) CoursesOfPerson(ctx context.Context, day string, userID string
 	return items, nil
 }
 
+const coursesOfTerm = `-- name: CoursesOfTerm :many
+select id from course where term_id = $1
+`
+
+func (q *Queries) CoursesOfTerm(ctx context.Context, termID string) ([]string, error) {
+	rows, err := q.db.Query(ctx, coursesOfTerm, termID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const deleteAssignment = `-- name: DeleteAssignment :exec
 delete from assignment where id = $1
 `
@@ -659,19 +683,20 @@ func (q *Queries) LockTerm(ctx context.Context, id string) (int64, error) {
 }
 
 const meetingClashes = `-- name: MeetingClashes :many
-select o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends,
+select mine.code as course, o.code, b.weekday, to_char(b.starts, 'HH24:MI')::text as starts, to_char(b.ends, 'HH24:MI')::text as ends,
        coalesce(a.room_id = b.room_id, false)::boolean as room
 from meeting_view a
 join course mine on mine.id = a.course_id join term t on t.id = mine.term_id
 join meeting_view b on b.weekday = a.weekday and b.course_id <> a.course_id and b.starts < a.ends and a.starts < b.ends
 join course o on o.id = b.course_id join term u on u.id = o.term_id
-where a.course_id = $1
+where a.course_id = any($1::uuid[])
   and (a.room_id = b.room_id or a.taught_by = b.taught_by)
   and coalesce(a.from_day, t.starts_on) <= coalesce(b.until_day, u.ends_on) and coalesce(b.from_day, u.starts_on) <= coalesce(a.until_day, t.ends_on)
 order by o.code, b.weekday, b.starts limit 1
 `
 
 type MeetingClashesRow struct {
+	Course  string
 	Code    string
 	Weekday int16
 	Starts  string
@@ -679,9 +704,9 @@ type MeetingClashesRow struct {
 	Room    bool
 }
 
-// Meetings of other courses that need a room or a teacher when this course does: on the same weekday, at overlapping times, within overlapping days.
-func (q *Queries) MeetingClashes(ctx context.Context, courseID string) ([]MeetingClashesRow, error) {
-	rows, err := q.db.Query(ctx, meetingClashes, courseID)
+// Meetings of other courses that need a room or a teacher when one of these does: on the same weekday, at overlapping times, within overlapping days.
+func (q *Queries) MeetingClashes(ctx context.Context, courses []string) ([]MeetingClashesRow, error) {
+	rows, err := q.db.Query(ctx, meetingClashes, courses)
 	if err != nil {
 		return nil, err
 	}
@@ -690,6 +715,7 @@ func (q *Queries) MeetingClashes(ctx context.Context, courseID string) ([]Meetin
 	for rows.Next() {
 		var i MeetingClashesRow
 		if err := rows.Scan(
+			&i.Course,
 			&i.Code,
 			&i.Weekday,
 			&i.Starts,
