@@ -112,7 +112,7 @@ func (s *Server) App() *fiber.App { return s.app }
 func (s *Server) perRoute(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	path, _, _ := strings.Cut(string(h.RequestURI()), "?")
 	picture, upload := path == rest.Base+"/profile/photo", h.IsPost() && strings.HasPrefix(path, rest.Base+rest.ImportsPath+"/")
-	if h.IsPost() && path == rest.Base+rest.InboundPath && len(h.Peek(rest.KeyHeader)) > 0 {
+	if h.IsPost() && path == rest.Base+rest.InboundPath && (len(h.Peek(rest.KeyHeader)) > 0 || rest.IsMailHook(string(h.ContentType()))) {
 		return fasthttp.RequestConfig{MaxRequestBodySize: onTheWire, ReadTimeout: photoTimeout}
 	}
 	if !picture && !upload {

@@ -75,6 +75,7 @@ type Config struct {
 	SMTPLocal         bool           `name:"smtp-lmtp" env:"NEXUS_SMTP_LMTP" help:"Speak LMTP there, for a mail server of the campus's own."`
 	SMTPCert          string         `name:"smtp-tls-cert" env:"NEXUS_SMTP_TLS_CERT" type:"existingfile" help:"Certificate (PEM) for STARTTLS; needs its key."`
 	SMTPKey           string         `name:"smtp-tls-key" env:"NEXUS_SMTP_TLS_KEY" type:"existingfile" help:"Its private key (PEM)."`
+	MailHookKey       string         `env:"NEXUS_MAIL_HOOK_KEY" help:"What Mailgun signs the mails with that it posts to /api/v1/mail/inbound; without it, no form is taken there."`
 	GeminiKey         string         `name:"gemini-api-key" env:"NEXUS_GEMINI_API_KEY" help:"Key of Gemini's API; without it local methods do all."`
 	GeminiURL         string         `name:"gemini-base-url" env:"NEXUS_GEMINI_BASE_URL" help:"Where the API is, if not at Google's."`
 	GeminiFlash       string         `env:"NEXUS_GEMINI_FLASH" default:"gemini-2.5-flash" help:"The model for what is short and frequent."`
@@ -110,7 +111,7 @@ func wrong(variable, format string, args ...any) error {
 }
 
 // secretVariables may each come as a file: NAME_FILE holds its path.
-var secretVariables = []string{"NEXUS_JWT_SECRET", "NEXUS_DATABASE_URL", "NEXUS_REDIS_URL", "NEXUS_CLUSTER_KEY", "NEXUS_PAGE_SMTP", "NEXUS_PAGE_WEBHOOK", "NEXUS_PAGE_SMS", "NEXUS_PAGE_SECRET", "NEXUS_PUSH_KEY", "NEXUS_GEMINI_API_KEY", "NEXUS_SIMULATE_API_KEY", "NEXUS_SIMULATE_PASSWORD"}
+var secretVariables = []string{"NEXUS_JWT_SECRET", "NEXUS_DATABASE_URL", "NEXUS_REDIS_URL", "NEXUS_CLUSTER_KEY", "NEXUS_PAGE_SMTP", "NEXUS_PAGE_WEBHOOK", "NEXUS_PAGE_SMS", "NEXUS_PAGE_SECRET", "NEXUS_PUSH_KEY", "NEXUS_GEMINI_API_KEY", "NEXUS_MAIL_HOOK_KEY", "NEXUS_SIMULATE_API_KEY", "NEXUS_SIMULATE_PASSWORD"}
 
 // readSecretFiles puts the contents of the files named by NAME_FILE variables in place of NAME.
 func readSecretFiles() error {

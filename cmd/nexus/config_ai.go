@@ -51,8 +51,14 @@ func (c *Config) checkAI() error {
 	return nil
 }
 
-// checkInbound loads the certificate that mail servers are shown.
+// minHookKey is how many bytes a webhook's key has at least: Mailgun's has 32.
+const minHookKey = 16
+
+// checkInbound looks at how mails come in, and loads the certificate that mail servers are shown.
 func (c *Config) checkInbound() error {
+	if c.MailHookKey != "" && len(c.MailHookKey) < minHookKey {
+		return wrong("NEXUS_MAIL_HOOK_KEY", "takes a key of %d bytes at least", minHookKey)
+	}
 	if (c.SMTPCert == "") != (c.SMTPKey == "") {
 		return wrong("NEXUS_SMTP_TLS_KEY", "and NEXUS_SMTP_TLS_CERT are needed both, or neither")
 	}

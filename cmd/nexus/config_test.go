@@ -68,6 +68,7 @@ func TestWrongValues(t *testing.T) {
 		{[]string{"NEXUS_SMTP_TLS_KEY=/no/such/file"}, "no such file"},
 		{[]string{"NEXUS_SMTP_TLS_KEY=" + empty}, "are needed both"},
 		{[]string{"NEXUS_SMTP_ADDR=:0", "NEXUS_SMTP_TLS_KEY=" + empty, "NEXUS_SMTP_TLS_CERT=" + empty}, "cannot be used"},
+		{[]string{"NEXUS_MAIL_HOOK_KEY=hush"}, "16 bytes"},
 		{[]string{"NEXUS_GEMINI_API_KEY=hush hushhush"}, "without spaces"},
 		{[]string{"NEXUS_GEMINI_BASE_URL=ftp://models.example"}, "takes a URL"},
 		{[]string{"NEXUS_GEMINI_FLASH=../admin"}, "takes a model's name"},

@@ -242,7 +242,7 @@ func (n *node) openTransport(context.Context) error {
 		Halls: messStore, Menus: messStore, LiveHalls: mess.NewClient(n.cluster), Forecasts: pg.NewForecasts(n.db), Publisher: publisher{n.cluster, n.log}, Cluster: n.cluster,
 		Importer: n.openImports(guard), Imports: pg.NewImports(n.db), ImportBytes: n.cfg.imports,
 		Desk: n.safety.desk, Incidents: pg.NewIncidents(n.db), SafetyOffice: pg.NewSafetyOffice(n.db, campusSender), Notices: pg.NewNotices(n.db),
-		Mails: pg.NewMail(n.db, n.assistant.queue), Inbox: n.inbox(), Summarizer: n.assistant.summary, Models: &n.assistant,
+		Mails: pg.NewMail(n.db, n.assistant.queue), Inbox: n.inbox(), MailHookKey: []byte(n.cfg.MailHookKey), Summarizer: n.assistant.summary, Models: &n.assistant,
 		Catalogue: pg.NewCourses(n.db), Seats: course.NewClient(n.cluster), Enrollments: pg.NewSeats(n.db),
 		LiveClasses: course.NewClient(n.cluster), Classes: pg.NewClasses(n.db),
 		Timetables: pg.NewCourses(n.db), Assignments: pg.NewAssignments(n.db),

@@ -14,6 +14,8 @@ type Access struct {
 	Roles  []nexus.Role // accounts with any of these roles
 	Scope  nexus.Scope  // devices with this scope
 
+	Hook func(media string) bool // and whoever sends a body of such a type, which the route finds the signature in and checks
+
 	Bucket bucket // what calls of an account count against; "": the general one
 }
 

@@ -46,10 +46,12 @@ type Deps struct {
 
 	Notices Notices
 
-	Mails      Mails
-	Inbox      Inbox
-	Summarizer Summarizer
-	Models     Models
+	Mails Mails
+	Inbox Inbox
+	// MailHookKey is what a provider of mail signs its forms with; empty: none is taken.
+	MailHookKey []byte
+	Summarizer  Summarizer
+	Models      Models
 
 	Catalogue   Catalogue
 	Seats       Seats
@@ -72,6 +74,7 @@ type API struct {
 	huma  huma.API
 	ops   []Operation
 	files chan struct{} // holds one for each file that is being handed in
+	hooks chan struct{} // and for each mail of a webhook
 }
 
 // Operation is a registered route, for documents and generated tests.
@@ -85,7 +88,7 @@ type Operation struct {
 // New registers every resource, the OpenAPI document at /openapi.json and its page at /docs.
 func New(app *fiber.App, d Deps) *API {
 	d.Limits = d.Limits.orDefault()
-	a := &API{Deps: d, files: make(chan struct{}, filesAtOnce)}
+	a := &API{Deps: d, files: make(chan struct{}, filesAtOnce), hooks: make(chan struct{}, hooksAtOnce)}
 	a.huma = humafiber.NewWithGroup(app, app.Group(Base), config(d.Limits))
 	a.authRoutes()
 	a.profileRoutes()

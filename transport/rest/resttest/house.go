@@ -132,7 +132,7 @@ func New(t testing.TB, change ...func(*Config)) *House {
 	h.API = rest.New(h.Server.App(), rest.Deps{
 		Auth: h.Auth, Profiles: h, Office: h, Audit: h, Halls: h.Mess, Menus: h.Mess, LiveHalls: h.Mess, Publisher: h.Mess,
 		Desk: h.Safety, Incidents: h.Safety, SafetyOffice: h.Safety, Notices: h.Notices, Cluster: h.Safety,
-		Mails: h.Mail, Inbox: h.Mail, Summarizer: h.Mail, Models: h.Mail, Forecasts: h.Mess,
+		Mails: h.Mail, Inbox: h.Mail, MailHookKey: []byte(MailHookKey), Summarizer: h.Mail, Models: h.Mail, Forecasts: h.Mess,
 		Catalogue: h.Academic, Seats: h.Academic, Enrollments: h.Academic, LiveClasses: h.Academic, Classes: h.Academic,
 		Timetables: h.Academic, Assignments: h.Academic, Importer: h.Imports, Imports: h.Imports, ImportBytes: ImportBytes,
 		Limiter: c.Server.Limiter, Limits: c.Limits, Log: log, Secure: c.Secure,

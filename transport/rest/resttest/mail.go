@@ -27,6 +27,9 @@ var (
 	_ rest.Models     = (*Mail)(nil)
 )
 
+// MailHookKey is what a provider of mail signs with.
+const MailHookKey = "key-of-a-provider-of-mail"
+
 // Address gives somebody an address.
 func (m *Mail) Address(address string, user nexus.UserID) {
 	m.mu.Lock()
