@@ -18,6 +18,36 @@ type ForecastPoint struct {
 	P90 float64   `json:"p90"`
 }
 
+// SpecialDay is a day that is unlike others: a holiday, or one with an event.
+type SpecialDay struct {
+	Day  string         `json:"day"` // YYYY-MM-DD
+	Kind SpecialDayKind `json:"kind"`
+	Name string         `json:"name"` // events of one name are forecast from each other
+}
+
+// SpecialDayKind is what makes a day unlike others.
+type SpecialDayKind string
+
+// The kinds.
+const (
+	DayHoliday SpecialDayKind = "HOLIDAY"
+	DayEvent   SpecialDayKind = "EVENT"
+)
+
+// ForecastTrial is what a model said about one slot, long enough before it.
+type ForecastTrial struct {
+	Model      string
+	HorizonMin int
+	Point      ForecastPoint
+}
+
+// ForecastAdvice is what a model thinks of a forecast by things that counts do not tell: a factor for each hour.
+type ForecastAdvice struct {
+	Model   string
+	MadeAt  time.Time
+	Factors map[time.Time]float64 // by the start of an hour, UTC; 1 is as it was
+}
+
 // ForecastScore is how far off a model was in a hall: in a back-test over the weeks before a day, in which it knew nothing before its time.
 type ForecastScore struct {
 	Day        string  `json:"day"` // YYYY-MM-DD by the hall's clock

@@ -22,6 +22,40 @@ type crowds struct {
 	scores   map[nexus.HallID][]nexus.ForecastScore
 	compared int
 	err      error
+	days     []nexus.SpecialDay
+	advice   map[nexus.HallID]nexus.ForecastAdvice
+	trials   map[nexus.HallID][]nexus.ForecastTrial
+}
+
+func (c *crowds) Calendar(context.Context, string, string) ([]nexus.SpecialDay, error) {
+	return c.days, nil
+}
+
+func (c *crowds) Forecast(_ context.Context, id nexus.HallID) (nexus.Forecast, error) {
+	return c.kept[id], nil
+}
+
+func (c *crowds) Advice(_ context.Context, id nexus.HallID) (nexus.ForecastAdvice, error) {
+	return c.advice[id], nil
+}
+
+func (c *crowds) KeepAdvice(_ context.Context, id nexus.HallID, a nexus.ForecastAdvice) error {
+	c.advice[id] = a
+	return nil
+}
+
+func (c *crowds) Trials(_ context.Context, id nexus.HallID, from, to time.Time) (trials []nexus.ForecastTrial, err error) {
+	for _, t := range c.trials[id] {
+		if !t.Point.T.Before(from) && t.Point.T.Before(to) {
+			trials = append(trials, t)
+		}
+	}
+	return trials, nil
+}
+
+func (c *crowds) KeepTrials(_ context.Context, id nexus.HallID, trials []nexus.ForecastTrial) error {
+	c.trials[id] = append(c.trials[id], trials...)
+	return nil
 }
 
 func (c *crowds) Halls(context.Context) ([]nexus.Hall, error) { return c.halls, nil }
@@ -76,6 +110,7 @@ func newCrowds() *crowds {
 	return &crowds{
 		halls: []nexus.Hall{{ID: "north", TZ: "Asia/Kolkata"}, {ID: "new", TZ: "UTC"}},
 		of:    map[nexus.HallID]func(time.Time) float64{"north": lunch}, kept: map[nexus.HallID]nexus.Forecast{}, scores: map[nexus.HallID][]nexus.ForecastScore{},
+		advice: map[nexus.HallID]nexus.ForecastAdvice{}, trials: map[nexus.HallID][]nexus.ForecastTrial{},
 		since: time.Date(2026, 7, 13, 0, 0, 0, 0, time.UTC),
 	}
 }
@@ -120,7 +155,9 @@ func TestTheNextDayIsForecast(t *testing.T) {
 func TestAModelThatHasLostMakesNoForecasts(t *testing.T) {
 	c := newCrowds()
 	c.of["north"] = func(at time.Time) float64 { slot := at.Unix() / 900; return lunch(at) + float64(slot*slot%97*slot%23) }
-	c.scores["north"] = []nexus.ForecastScore{{Day: "2026-09-08", Model: forecast.NameNaive, Chosen: true}, {Day: "2026-09-07", Model: forecast.NameAdaptive, Chosen: true}}
+	c.scores["north"] = []nexus.ForecastScore{
+		{Day: "2026-09-08", Model: forecast.NameAdaptive, HorizonMin: 60, N: 100, MASE: 1.1}, {Day: "2026-09-08", Model: forecast.NameNaive, N: 100, MASE: 1, Chosen: true}, {Day: "2026-09-07", Model: forecast.NameAdaptive, Chosen: true},
+	}
 	f := &Forecaster{Crowds: c, Publish: func(nexus.Forecast) {}, Log: slog.New(slog.DiscardHandler)}
 	if err := f.MakeAll(t.Context(), time.Date(2026, 9, 8, 6, 7, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
@@ -172,6 +209,61 @@ func TestSilenceIsNotKnown(t *testing.T) {
 	for _, p := range made.Points {
 		if math.Abs(p.P50-lunch(p.T)) > 25 {
 			t.Errorf("%+v, was to be %.0f", p, lunch(p.T))
+		}
+	}
+}
+
+// TestASurpriseIsForecastAnew, once: when it is by far outside of what was said, and enough of the slot is known.
+func TestASurpriseIsForecastAnew(t *testing.T) {
+	c := newCrowds()
+	f := &Forecaster{Crowds: c, Publish: func(nexus.Forecast) {}, Log: slog.New(slog.DiscardHandler)}
+	slot := time.Date(2026, 9, 8, 7, 30, 0, 0, time.UTC) // one o'clock in India
+	if err := f.MakeAll(t.Context(), slot.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	look := func(after time.Duration) (again bool) {
+		t.Helper()
+		now := slot.Add(after)
+		if err := f.LookAll(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		return c.kept["north"].MadeAt.Equal(now)
+	}
+	if look(10 * time.Minute) {
+		t.Error("as expected, and made anew")
+	}
+	c.of["north"] = func(at time.Time) float64 {
+		if !at.Before(slot) {
+			return 20
+		}
+		return lunch(at)
+	}
+	if look(4 * time.Minute) {
+		t.Error("too little of it is known")
+	}
+	was := c.kept["north"].Points[1]
+	if !look(10 * time.Minute) {
+		t.Fatal("nobody came, and it is not forecast anew")
+	}
+	if p := c.kept["north"].Points[0]; !p.T.Equal(was.T) || p.P50 > was.P50-50 {
+		t.Errorf("%+v, was %+v", p, was)
+	}
+	if look(12 * time.Minute) {
+		t.Error("the surprise is one again")
+	}
+}
+
+// TestAHolidayIsForecastFromTheCalendar.
+func TestAHolidayIsForecastFromTheCalendar(t *testing.T) {
+	c := newCrowds()
+	c.days = []nexus.SpecialDay{{Day: "2026-09-08", Kind: nexus.DayHoliday, Name: "Day off"}}
+	f := &Forecaster{Crowds: c, Publish: func(nexus.Forecast) {}, Log: slog.New(slog.DiscardHandler)}
+	if err := f.MakeAll(t.Context(), time.Date(2026, 9, 8, 1, 2, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range c.kept["north"].Points {
+		if p.T.In(india).Day() == 8 && p.P50 > 40 {
+			t.Errorf("%+v", p)
 		}
 	}
 }

@@ -64,7 +64,10 @@ func (n *node) openAssistant(ctx context.Context) error {
 		}
 		a.summary.Pool = a.pool
 	}
-	crowds := &ai.Forecaster{Crowds: pg.NewForecasts(a.db), Publish: n.publishForecast, Log: n.log}
+	crowds := &ai.Forecaster{Crowds: pg.NewForecasts(a.db), Publish: n.publishForecast, Model: n.cfg.GeminiFlash, Log: n.log}
+	if a.pool != nil {
+		crowds.Pool = a.pool
+	}
 	runner, err := jobs.Start(ctx, a.db.Pool(), jobs.Makers{Summaries: a.summary, Forecasts: crowds}, n.log)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type forecastCmd struct {
 type backtestCmd struct {
 	File   string `required:"" type:"existingfile" help:"CSV with the header at,people: times with their offset, in order."`
 	Warmup span   `default:"56d" help:"What is learnt before anything is scored, in days (56d) or hours (12h)."`
+	Days   string `type:"existingfile" help:"CSV with the header day,kind: days unlike others (YYYY-MM-DD), and their kind, such as holiday or exams."`
 	TZ     string `help:"IANA zone whose clock people follow; without it, the offsets in the file."`
 	JSON   bool   `help:"Print JSON and no table."`
 }
@@ -57,6 +59,10 @@ func (c *backtestCmd) Run(ctx context.Context) error {
 			return wrong("--tz", "is no IANA zone")
 		}
 	}
+	days, err := c.calendar()
+	if err != nil {
+		return err
+	}
 	series, err := c.read(ctx)
 	if err != nil {
 		return err
@@ -66,7 +72,7 @@ func (c *backtestCmd) Run(ctx context.Context) error {
 		make func(ahead int) forecast.Model
 	}{
 		{forecast.NameNaive, func(int) forecast.Model { return forecast.NewNaive() }},
-		{forecast.NameAdaptive, func(ahead int) forecast.Model { return forecast.New(zone, ahead) }},
+		{forecast.NameAdaptive, func(ahead int) forecast.Model { return forecast.New(zone, days, ahead) }},
 	}
 	bars := io.Discard
 	if term.IsTerminal(int(os.Stderr.Fd())) {
@@ -96,6 +102,41 @@ func (c *backtestCmd) Run(ctx context.Context) error {
 		return json.NewEncoder(os.Stdout).Encode(map[string]any{"models": scores})
 	}
 	return printScores(os.Stdout, scores)
+}
+
+// maxDays bounds a calendar.
+const maxDays = 10_000
+
+// calendar reads the days unlike others, if there is a file of them.
+func (c *backtestCmd) calendar() (forecast.Calendar, error) {
+	if c.Days == "" {
+		return nil, nil
+	}
+	f, err := os.Open(c.Days)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was read only
+	rows := csv.NewReader(f)
+	rows.FieldsPerRecord = 2
+	days := forecast.Calendar{}
+	for line := 1; ; line++ {
+		row, err := rows.Read()
+		switch {
+		case errors.Is(err, io.EOF):
+			return days, nil
+		case err != nil:
+			return nil, wrong("--days", "%v", err)
+		case line == 1 && row[0] == "day" && row[1] == "kind":
+			continue
+		case line > maxDays:
+			return nil, wrong("--days", "takes at most %d days", maxDays)
+		}
+		if _, err := time.Parse(time.DateOnly, row[0]); err != nil || row[1] == "" {
+			return nil, wrong("--days", "line %d: expected YYYY-MM-DD and a kind", line)
+		}
+		days[row[0]] = row[1]
+	}
 }
 
 // read returns the file's slots. A row that is wrong is named on standard error and left out.

@@ -3,6 +3,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +85,10 @@ type Summaries interface {
 	Make(ctx context.Context, o nexus.SummaryOrder, ordered time.Time) error
 }
 
-// forecastArgs have the halls' forecasts made anew.
-type forecastArgs struct{}
+// forecastArgs have a round made of the halls' forecasts.
+type forecastArgs struct {
+	Round string `json:"round"`
+}
 
 // Kind implements river.JobArgs.
 func (forecastArgs) Kind() string { return "crowd_forecast" }
@@ -97,12 +100,24 @@ func (forecastArgs) InsertOpts() river.InsertOpts {
 	}}}
 }
 
-// forecastEvery is how often: each time that another quarter of an hour is known.
-const forecastEvery = 15 * time.Minute
-
 // Forecasts makes the halls' forecasts.
 type Forecasts interface {
+	// MakeAll makes all anew.
 	MakeAll(ctx context.Context, now time.Time) error
+	// LookAll makes those anew that have turned out to be wrong.
+	LookAll(ctx context.Context, now time.Time) error
+	// AdviseAll asks for advice on them, for as long as ctx lasts.
+	AdviseAll(ctx context.Context, now time.Time) error
+}
+
+// rounds are what is done for all halls, again and again; by name.
+var rounds = map[string]struct {
+	every time.Duration
+	do    func(Forecasts, context.Context, time.Time) error
+}{
+	"make":   {15 * time.Minute, Forecasts.MakeAll}, // each time that another quarter of an hour is known
+	"look":   {2 * time.Minute, Forecasts.LookAll},
+	"advise": {15 * time.Minute, Forecasts.AdviseAll},
 }
 
 type forecastWorker struct {
@@ -116,8 +131,23 @@ func (*forecastWorker) Timeout(*river.Job[forecastArgs]) time.Duration {
 }
 
 // Work implements river.Worker.
-func (w *forecastWorker) Work(ctx context.Context, _ *river.Job[forecastArgs]) error {
-	return w.forecasts.MakeAll(ctx, time.Now())
+func (w *forecastWorker) Work(ctx context.Context, job *river.Job[forecastArgs]) error {
+	round, known := rounds[cmp.Or(job.Args.Round, "make")] // one ordered before there were others has no name
+	if !known {
+		return river.JobCancel(fmt.Errorf("no round is called %q", job.Args.Round))
+	}
+	return round.do(w.forecasts, ctx, time.Now())
+}
+
+// periodic orders the rounds. Forecasts are made and looked at from the start on.
+func periodic() []*river.PeriodicJob {
+	var jobs []*river.PeriodicJob
+	for name, round := range rounds {
+		jobs = append(jobs, river.NewPeriodicJob(river.PeriodicInterval(round.every), func() (river.JobArgs, *river.InsertOpts) {
+			return forecastArgs{Round: name}, nil
+		}, &river.PeriodicJobOpts{RunOnStart: true}))
+	}
+	return jobs
 }
 
 // Makers do what jobs are for.
@@ -137,9 +167,7 @@ func Start(ctx context.Context, pool *pgxpool.Pool, m Makers, log *slog.Logger) 
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: schema, Logger: log, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}},
 		JobTimeout: timeout, RescueStuckJobsAfter: deadAfter,
-		PeriodicJobs: []*river.PeriodicJob{river.NewPeriodicJob(river.PeriodicInterval(forecastEvery), func() (river.JobArgs, *river.InsertOpts) {
-			return forecastArgs{}, nil
-		}, &river.PeriodicJobOpts{RunOnStart: true})},
+		PeriodicJobs: periodic(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the workers of jobs: %w", err)

@@ -71,6 +71,11 @@ func (m *maker) MakeAll(context.Context, time.Time) error {
 	return nil
 }
 
+// LookAll and AdviseAll have nothing to do.
+func (m *maker) LookAll(context.Context, time.Time) error { return nil }
+
+func (m *maker) AdviseAll(context.Context, time.Time) error { return nil }
+
 func (m *maker) wait(t *testing.T, n int) {
 	t.Helper()
 	for range n {

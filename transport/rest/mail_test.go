@@ -96,6 +96,50 @@ func TestSummarizeIsAnsweredAsTheOriginalClientReadsIt(t *testing.T) {
 	}
 }
 
+// TestTheCalendarIsStaffs, and everybody's to read.
+func TestTheCalendarIsStaffs(t *testing.T) {
+	h := resttest.New(t)
+	path := rest.Base + "/mess/calendar"
+	staff := h.As(nexus.MessStaff)
+	if r := h.Call("PUT", path+"/2031-10-20", map[string]any{"kind": "EVENT", "name": "Festival dinner"}, staff...); r.Status != 200 || r.JSON()["day"] != "2031-10-20" {
+		t.Fatalf("%d %s", r.Status, r.Body)
+	}
+	items := func(query string) []any {
+		t.Helper()
+		r := h.Call("GET", path+query, nil)
+		list, ok := r.JSON()["items"].([]any)
+		if r.Status != 200 || !ok {
+			t.Fatalf("%d %s", r.Status, r.Body)
+		}
+		return list
+	}
+	if n := len(items("?from=2031-09-01")); n != 1 {
+		t.Errorf("%d days", n)
+	}
+	if n := len(items("?from=2031-09-01&to=2031-10-01")) + len(items("")); n != 0 {
+		t.Errorf("%d days", n)
+	}
+	for _, c := range []struct {
+		method, path string
+		body         any
+		as           []string
+		status       int
+	}{
+		{"PUT", "/2031-10-20", map[string]any{"kind": "PARTY", "name": "x"}, staff, 422},
+		{"PUT", "/2031-10-20", map[string]any{"kind": "EVENT"}, staff, 422},
+		{"PUT", "/tomorrow", map[string]any{"kind": "EVENT", "name": "x"}, staff, 422},
+		{"PUT", "/2031-10-20", map[string]any{"kind": "EVENT", "name": "x"}, h.As(nexus.Student), 403},
+		{"DELETE", "/2031-10-20", nil, nil, 401},
+		{"DELETE", "/2031-10-20", nil, staff, 204},
+		{"DELETE", "/2031-10-20", nil, staff, 204},
+		{"GET", "?from=x", nil, nil, 422},
+	} {
+		if r := h.Call(c.method, path+c.path, c.body, c.as...); r.Status != c.status {
+			t.Errorf("%s %s: %d %s", c.method, c.path, r.Status, r.Body)
+		}
+	}
+}
+
 func TestForecastsArePublic(t *testing.T) {
 	h := campus(t)
 	at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)

@@ -46,6 +46,19 @@ func (m *mess) liveRoutes() {
 		Description: "By a back-test over the last four weeks, each day anew, in which no model knew anything before its time. mase below 1 is better than last week's value.",
 	}, public(), m.forecastScore)
 	handle(m.API, huma.Operation{
+		Method: http.MethodGet, Path: "/mess/calendar", Tags: tagMess,
+		Summary:     "Days on which the halls are not as usual",
+		Description: "Holidays of terms, and the holidays and events that staff has entered. Forecasts take them into account. At most 366 days.",
+	}, public(), m.specialDays)
+	handle(m.API, huma.Operation{
+		Method: http.MethodPut, Path: "/mess/calendar/{day}", Tags: tagMess,
+		Summary: "Say what a day is like, in place of what was said before",
+	}, roles(nexus.MessStaff, nexus.Admin), m.putSpecialDay)
+	handle(m.API, huma.Operation{
+		Method: http.MethodDelete, Path: "/mess/calendar/{day}", Tags: tagMess,
+		Summary: "Forget what was said of a day; safe to repeat", DefaultStatus: http.StatusNoContent,
+	}, roles(nexus.MessStaff, nexus.Admin), m.deleteSpecialDay)
+	handle(m.API, huma.Operation{
 		Method: http.MethodPost, Path: "/mess/halls/{id}/checkins", Tags: tagMess,
 		Summary: "Count people in and out",
 		Description: "Durable when answered. An event is known by (source, eventId): a copy counts for nothing, so that a batch may be " +
@@ -81,6 +94,48 @@ func (m *mess) history(ctx context.Context, in *historyInput) (*Answer[nexus.Lis
 	}
 	samples, err := m.Halls.History(ctx, nexus.HallID(in.ID), from, to, step)
 	return answer(nexus.List[nexus.CrowdSample]{Items: samples}, err)
+}
+
+type calendarInput struct {
+	From string `query:"from" format:"date" maxLength:"10" doc:"The first day; today if it is left out"`
+	To   string `query:"to" format:"date" maxLength:"10" doc:"The last day; 90 days after the first if it is left out"`
+}
+
+func (m *mess) specialDays(ctx context.Context, in *calendarInput) (*Answer[nexus.List[nexus.SpecialDay]], error) {
+	from, to := in.From, in.To
+	if from == "" {
+		from = time.Now().UTC().Format(time.DateOnly)
+	}
+	if to == "" {
+		first, err := time.Parse(time.DateOnly, from)
+		if err != nil {
+			return nil, nexus.InvalidField("from", "is no day of the form YYYY-MM-DD")
+		}
+		to = first.AddDate(0, 0, 90).Format(time.DateOnly)
+	}
+	days, err := m.Forecasts.Calendar(ctx, from, to)
+	return answer(nexus.List[nexus.SpecialDay]{Items: days}, err)
+}
+
+// OnDay adds the day of the path.
+type OnDay struct {
+	Day string `path:"day" format:"date" maxLength:"10"`
+}
+
+type specialDayInput struct {
+	OnDay
+	Body struct {
+		Kind string `json:"kind" enum:"HOLIDAY,EVENT"`
+		Name string `json:"name" minLength:"1" maxLength:"200" doc:"Events of one name are forecast from each other"`
+	}
+}
+
+func (m *mess) putSpecialDay(ctx context.Context, in *specialDayInput) (*Answer[nexus.SpecialDay], error) {
+	return answer(m.Forecasts.PutSpecialDay(ctx, caller(ctx), nexus.SpecialDay{Day: in.Day, Kind: nexus.SpecialDayKind(in.Body.Kind), Name: in.Body.Name}))
+}
+
+func (m *mess) deleteSpecialDay(ctx context.Context, in *OnDay) (*struct{}, error) {
+	return nil, m.Forecasts.DeleteSpecialDay(ctx, caller(ctx), in.Day)
 }
 
 func (m *mess) forecast(ctx context.Context, in *ByID) (*Answer[nexus.Forecast], error) {

@@ -96,6 +96,12 @@ type LiveHalls interface {
 
 // Forecasts reads what is expected of halls, and how good that was. NotFound for no hall.
 type Forecasts interface {
+	// Calendar returns the days unlike others from one day to another.
+	Calendar(ctx context.Context, from, to string) ([]nexus.SpecialDay, error)
+	// PutSpecialDay says what a day is like.
+	PutSpecialDay(ctx context.Context, by nexus.Caller, d nexus.SpecialDay) (nexus.SpecialDay, error)
+	// DeleteSpecialDay forgets that; a second call does nothing.
+	DeleteSpecialDay(ctx context.Context, by nexus.Caller, day string) error
 	// Forecast returns the one made last; without points if nothing is known yet.
 	Forecast(ctx context.Context, id nexus.HallID) (nexus.Forecast, error)
 	// Scores lists how far off the models were, the latest day first.

@@ -99,13 +99,40 @@ func Backtest(name string, m Model, s Series, warmup time.Duration, ahead int, p
 			break
 		}
 	}
-	if score.N > 0 {
-		n := float64(score.N)
-		score.MAE, score.Pinball, score.Cover80 = score.MAE/n, score.Pinball/n, float64(covered)/n
-		if naiveMAE > 0 {
-			score.MASE = score.MAE * n / naiveMAE
+	return score.mean(naiveMAE, covered)
+}
+
+// Judge scores what was said about slots of a series, by their starts in UTC, of which last week's value is known too.
+func (s Series) Judge(name string, horizonMin int, said map[time.Time]Band) Score {
+	score := Score{Model: name, HorizonMin: horizonMin}
+	naiveMAE, covered := 0.0, 0
+	for i := perWeek; i < len(s.People); i++ {
+		b, ok := said[s.Start.Add(time.Duration(i)*Slot).UTC()]
+		people, naive := s.People[i], s.People[i-perWeek]
+		if !ok || math.IsNaN(people+naive) {
+			continue
+		}
+		score.N++
+		score.MAE += math.Abs(people - b.P50)
+		naiveMAE += math.Abs(people - naive)
+		score.Pinball += (pinball(0.1, b.P10, people) + pinball(0.5, b.P50, people) + pinball(0.9, b.P90, people)) / 3
+		if people >= b.P10 && people <= b.P90 {
+			covered++
 		}
 	}
+	return score.mean(naiveMAE, covered)
+}
+
+// mean turns sums into means.
+func (score Score) mean(naiveMAE float64, covered int) Score {
+	if score.N == 0 {
+		return score
+	}
+	n := float64(score.N)
+	if naiveMAE > 0 {
+		score.MASE = score.MAE / naiveMAE
+	}
+	score.MAE, score.Pinball, score.Cover80 = score.MAE/n, score.Pinball/n, float64(covered)/n
 	return score
 }
 

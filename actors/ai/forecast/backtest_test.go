@@ -38,7 +38,7 @@ func TestTheModelBeatsLastWeek(t *testing.T) {
 	for seed := range uint64(5) {
 		s := campus(seed, 30)
 		for ahead, most := range map[int]float64{4: 0.65, perDay: 0.8} {
-			got := Backtest("adaptive", New(time.UTC, ahead), s, 8*7*24*time.Hour, ahead, always)
+			got := Backtest("adaptive", New(time.UTC, nil, ahead), s, 8*7*24*time.Hour, ahead, always)
 			t.Logf("%+v", got)
 			if got.N != 22*perWeek || got.MASE > most {
 				t.Errorf("seed %d: %+v, want a MASE of at most %v", seed, got, most)
@@ -70,7 +70,7 @@ func TestNothingIsKnownBeforeItsTime(t *testing.T) {
 		cut := rapid.IntRange(2*perWeek, 3*perWeek).Draw(t, "cut")
 		s := campus(rapid.Uint64().Draw(t, "seed"), 4)
 		run := func(people []float64) (bands []Band) {
-			m := New(time.UTC, ahead)
+			m := New(time.UTC, nil, ahead)
 			for i, x := range people {
 				m.Learn(s.Start.Add(time.Duration(i)*Slot), x)
 				b, _ := m.Forecast(ahead)
@@ -90,7 +90,7 @@ func TestNothingIsKnownBeforeItsTime(t *testing.T) {
 // TestBandsAreInOrder, and of people: whatever comes, gaps and wild values among it.
 func TestBandsAreInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := New(time.UTC, 1, 4)
+		m := New(time.UTC, nil, 1, 4)
 		at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 		base := rapid.SliceOfN(rapid.OneOf(rapid.Just(math.NaN()), rapid.Float64Range(0, 1e6)), 50, 300).Draw(t, "people")
 		for i := range 2 * perWeek {
@@ -111,7 +111,7 @@ func TestTheWallClockCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := New(zone, 4)
+	m := New(zone, nil, 4)
 	from := time.Date(2026, 2, 2, 0, 0, 0, 0, zone)
 	for at := from; at.Before(time.Date(2026, 4, 8, 11, 15, 0, 0, zone)); at = at.Add(Slot) {
 		people := 0.0
@@ -152,7 +152,7 @@ func BenchmarkLearn(b *testing.B) {
 	for h := 1; h <= perDay; h *= 2 {
 		ahead = append(ahead, h)
 	}
-	m := New(time.UTC, ahead...)
+	m := New(time.UTC, nil, ahead...)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		m.Learn(s.Start.Add(time.Duration(i)*Slot), s.People[i%len(s.People)])

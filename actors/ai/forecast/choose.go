@@ -16,11 +16,11 @@ const (
 var Horizons = []int{int(time.Hour / Slot), perDay}
 
 // Compare lets both models live through a series, and scores them at the horizons over all but what they learn first.
-func Compare(s Series, zone *time.Location, warmup time.Duration) []Score {
+func Compare(s Series, zone *time.Location, calendar Calendar, warmup time.Duration) []Score {
 	var scores []Score
 	always := func(int, int) bool { return true }
 	for _, ahead := range Horizons {
-		scores = append(scores, Backtest(NameAdaptive, New(zone, ahead), s, warmup, ahead, always), Backtest(NameNaive, NewNaive(), s, warmup, ahead, always))
+		scores = append(scores, Backtest(NameAdaptive, New(zone, calendar, ahead), s, warmup, ahead, always), Backtest(NameNaive, NewNaive(), s, warmup, ahead, always))
 	}
 	return scores
 }
@@ -41,12 +41,12 @@ func Choose(scores []Score) string {
 }
 
 // Ahead forecasts the slots after the end of a series, with a model by name. It ends where the model knows too little.
-func Ahead(s Series, name string, zone *time.Location, slots int) []Band {
+func Ahead(s Series, name string, zone *time.Location, calendar Calendar, slots int) []Band {
 	horizons := make([]int, slots)
 	for i := range horizons {
 		horizons[i] = i + 1
 	}
-	var m Model = New(zone, horizons...)
+	var m Model = New(zone, calendar, horizons...)
 	low, high := 0.0, 0.0
 	if name == NameNaive {
 		m = NewNaive()

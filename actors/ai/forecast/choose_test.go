@@ -32,12 +32,12 @@ func TestAPeakIsForecastAsItIs(t *testing.T) {
 			s.People[i] += 150
 		}
 	}
-	for _, x := range Compare(s, time.UTC, 8*7*24*time.Hour) {
+	for _, x := range Compare(s, time.UTC, nil, 8*7*24*time.Hour) {
 		if x.Model == NameAdaptive && x.MASE > 0.85 {
 			t.Errorf("%+v", x)
 		}
 	}
-	ahead := Ahead(s, NameAdaptive, time.UTC, perDay)
+	ahead := Ahead(s, NameAdaptive, time.UTC, nil, perDay)
 	if len(ahead) != perDay || math.Abs(ahead[52].P50-ahead[51].P50-150) > 40 {
 		t.Errorf("%d slots, %+v and then %+v", len(ahead), ahead[51], ahead[52])
 	}

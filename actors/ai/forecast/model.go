@@ -41,8 +41,10 @@ var smoothing = [...]float64{0.5, 1, 2, 1, 0.5}
 // Adaptive is the model of this package. Its memory does not grow.
 type Adaptive struct {
 	zone       *time.Location
-	fast, slow []mean // by slot of the week
-	days       []mean // by slot of a working day, then of a day of a weekend
+	calendar   Calendar
+	special    map[string]*special // by kind of day
+	fast, slow []mean              // by slot of the week
+	days       []mean              // by slot of a working day, then of a day of a weekend
 	horizons   map[int]*horizon
 
 	last   time.Time // the slot learnt last
@@ -51,9 +53,10 @@ type Adaptive struct {
 }
 
 // New returns a model of a place in a zone, or nil to take each time by its own, that can forecast so many slots ahead, each from 1 to a day's 96.
-func New(zone *time.Location, ahead ...int) *Adaptive {
+// The calendar may be nil.
+func New(zone *time.Location, calendar Calendar, ahead ...int) *Adaptive {
 	a := &Adaptive{
-		zone: zone, fast: make([]mean, perWeek), slow: make([]mean, perWeek), days: make([]mean, 2*perDay),
+		zone: zone, calendar: calendar, special: map[string]*special{}, fast: make([]mean, perWeek), slow: make([]mean, perWeek), days: make([]mean, 2*perDay),
 		horizons: make(map[int]*horizon, len(ahead)), people: newRing(2 * perDay), usual: newRing(2 * perDay),
 	}
 	for _, h := range ahead {
@@ -75,7 +78,11 @@ func (a *Adaptive) Learn(at time.Time, people float64) {
 	a.people.push(people)
 	a.usual.push(usual)
 	a.last = at
-	if !math.IsNaN(people) {
+	switch kind := a.kind(at); {
+	case math.IsNaN(people):
+	case kind != "": // ordinary days are not to be forecast from this one
+		a.learnSpecial(kind, at, people)
+	default:
 		a.fast[week].add(people, keepFast)
 		a.slow[week].add(people, keepSlow)
 		a.days[day].add(people, keepDay)
@@ -118,6 +125,24 @@ func (p profile) mean() float64 { return (p.fast + p.slow + p.day) / 3 }
 
 func (a *Adaptive) profile(at time.Time) (profile, bool) {
 	week, day := a.slots(at)
+	special := a.kind(at)
+	if special == "" {
+		return a.ordinary(week, day)
+	}
+	if usual, ok := a.ordinary(week, day); ok {
+		if p, seen := a.special[special].of(usual.mean(), week%perDay); seen {
+			return p, true
+		}
+	}
+	if special == Holiday {
+		week = int(time.Sunday)*perDay + week%perDay
+		day = perDay + week%perDay
+	}
+	return a.ordinary(week, day)
+}
+
+// ordinary is the profile of a day like others.
+func (a *Adaptive) ordinary(week, day int) (profile, bool) {
 	kind := day / perDay * perDay
 	p := profile{fast: smooth(a.fast, week), slow: smooth(a.slow, week), day: smooth(a.days[kind:kind+perDay], day-kind)}
 	if m := a.slow[week]; m.weight > 0 {

@@ -31,3 +31,39 @@ group by 1 order by 1;
 
 -- name: PurgeForecastScores :execrows
 delete from forecast_score where day < (now() - interval '400 days')::date;
+
+-- name: CampusCalendar :many
+select to_char(day, 'YYYY-MM-DD')::text as day, kind, name from campus_calendar
+where day >= (@from_day::text)::date and day <= (@to_day::text)::date order by day limit @max_rows;
+
+-- name: PutSpecialDay :exec
+insert into special_day (day, kind, name) values ((@day::text)::date, @kind, @name)
+on conflict (day) do update set kind = excluded.kind, name = excluded.name;
+
+-- name: SpecialDay :one
+select to_char(day, 'YYYY-MM-DD')::text as day, kind, name from special_day where day = (@day::text)::date for update;
+
+-- name: DeleteSpecialDay :exec
+delete from special_day where day = (@day::text)::date;
+
+-- name: PutForecastTrials :exec
+insert into forecast_trial (hall_id, model, horizon_min, at, p10, p50, p90)
+select @hall_id, t.model, t.horizon_min, t.at, t.p10, t.p50, t.p90
+from (select unnest(@models::text[]) as model, unnest(@horizons::integer[]) as horizon_min, unnest(@ats::timestamptz[]) as at,
+             unnest(@p10s::double precision[]) as p10, unnest(@p50s::double precision[]) as p50, unnest(@p90s::double precision[]) as p90) t
+on conflict do nothing;
+
+-- name: ForecastTrials :many
+select model, horizon_min, at, p10, p50, p90 from forecast_trial
+where hall_id = @hall_id and at >= @from_at::timestamptz and at < @to_at::timestamptz order by at, model, horizon_min;
+
+-- name: PurgeForecastTrials :execrows
+delete from forecast_trial where at < now() - interval '60 days';
+
+-- name: PutForecastAdvice :exec
+insert into forecast_advice (hall_id, model, factors, made_at) values (@hall_id, @model, @factors, @made_at)
+on conflict (hall_id) do update set model = excluded.model, factors = excluded.factors, made_at = excluded.made_at
+where forecast_advice.made_at < excluded.made_at;
+
+-- name: ForecastAdvice :one
+select model, factors, made_at from forecast_advice where hall_id = @hall_id;

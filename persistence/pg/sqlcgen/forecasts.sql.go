@@ -10,6 +10,46 @@ import (
 	"time"
 )
 
+const campusCalendar = `-- name: CampusCalendar :many
+select to_char(day, 'YYYY-MM-DD')::text as day, kind, name from campus_calendar
+where day >= ($1::text)::date and day <= ($2::text)::date order by day limit $3
+`
+
+type CampusCalendarRow struct {
+	Day  string
+	Kind string
+	Name string
+}
+
+func (q *Queries) CampusCalendar(ctx context.Context, fromDay string, toDay string, maxRows int32) ([]CampusCalendarRow, error) {
+	rows, err := q.db.Query(ctx, campusCalendar, fromDay, toDay, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CampusCalendarRow
+	for rows.Next() {
+		var i CampusCalendarRow
+		if err := rows.Scan(&i.Day, &i.Kind, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deleteSpecialDay = `-- name: DeleteSpecialDay :exec
+delete from special_day where day = ($1::text)::date
+`
+
+func (q *Queries) DeleteSpecialDay(ctx context.Context, day string) error {
+	_, err := q.db.Exec(ctx, deleteSpecialDay, day)
+	return err
+}
+
 const forecast = `-- name: Forecast :one
 select f.hall_id, f.model, f.points, f.made_at from crowd_forecast f where f.hall_id = $1
 `
@@ -23,6 +63,23 @@ func (q *Queries) Forecast(ctx context.Context, hallID string) (CrowdForecast, e
 		&i.Points,
 		&i.MadeAt,
 	)
+	return i, err
+}
+
+const forecastAdvice = `-- name: ForecastAdvice :one
+select model, factors, made_at from forecast_advice where hall_id = $1
+`
+
+type ForecastAdviceRow struct {
+	Model   string
+	Factors []byte
+	MadeAt  time.Time
+}
+
+func (q *Queries) ForecastAdvice(ctx context.Context, hallID string) (ForecastAdviceRow, error) {
+	row := q.db.QueryRow(ctx, forecastAdvice, hallID)
+	var i ForecastAdviceRow
+	err := row.Scan(&i.Model, &i.Factors, &i.MadeAt)
 	return i, err
 }
 
@@ -75,12 +132,65 @@ func (q *Queries) ForecastScores(ctx context.Context, hallID string, maxRows int
 	return items, nil
 }
 
+const forecastTrials = `-- name: ForecastTrials :many
+select model, horizon_min, at, p10, p50, p90 from forecast_trial
+where hall_id = $1 and at >= $2::timestamptz and at < $3::timestamptz order by at, model, horizon_min
+`
+
+type ForecastTrialsRow struct {
+	Model      string
+	HorizonMin int32
+	At         time.Time
+	P10        float64
+	P50        float64
+	P90        float64
+}
+
+func (q *Queries) ForecastTrials(ctx context.Context, hallID string, fromAt time.Time, toAt time.Time) ([]ForecastTrialsRow, error) {
+	rows, err := q.db.Query(ctx, forecastTrials, hallID, fromAt, toAt)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ForecastTrialsRow
+	for rows.Next() {
+		var i ForecastTrialsRow
+		if err := rows.Scan(
+			&i.Model,
+			&i.HorizonMin,
+			&i.At,
+			&i.P10,
+			&i.P50,
+			&i.P90,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const purgeForecastScores = `-- name: PurgeForecastScores :execrows
 delete from forecast_score where day < (now() - interval '400 days')::date
 `
 
 func (q *Queries) PurgeForecastScores(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, purgeForecastScores)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const purgeForecastTrials = `-- name: PurgeForecastTrials :execrows
+delete from forecast_trial where at < now() - interval '60 days'
+`
+
+func (q *Queries) PurgeForecastTrials(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, purgeForecastTrials)
 	if err != nil {
 		return 0, err
 	}
@@ -106,6 +216,29 @@ func (q *Queries) PutForecast(ctx context.Context, arg PutForecastParams) error 
 		arg.HallID,
 		arg.Model,
 		arg.Points,
+		arg.MadeAt,
+	)
+	return err
+}
+
+const putForecastAdvice = `-- name: PutForecastAdvice :exec
+insert into forecast_advice (hall_id, model, factors, made_at) values ($1, $2, $3, $4)
+on conflict (hall_id) do update set model = excluded.model, factors = excluded.factors, made_at = excluded.made_at
+where forecast_advice.made_at < excluded.made_at
+`
+
+type PutForecastAdviceParams struct {
+	HallID  string
+	Model   string
+	Factors []byte
+	MadeAt  time.Time
+}
+
+func (q *Queries) PutForecastAdvice(ctx context.Context, arg PutForecastAdviceParams) error {
+	_, err := q.db.Exec(ctx, putForecastAdvice,
+		arg.HallID,
+		arg.Model,
+		arg.Factors,
 		arg.MadeAt,
 	)
 	return err
@@ -150,6 +283,47 @@ func (q *Queries) PutForecastScores(ctx context.Context, arg PutForecastScoresPa
 	return err
 }
 
+const putForecastTrials = `-- name: PutForecastTrials :exec
+insert into forecast_trial (hall_id, model, horizon_min, at, p10, p50, p90)
+select $1, t.model, t.horizon_min, t.at, t.p10, t.p50, t.p90
+from (select unnest($2::text[]) as model, unnest($3::integer[]) as horizon_min, unnest($4::timestamptz[]) as at,
+             unnest($5::double precision[]) as p10, unnest($6::double precision[]) as p50, unnest($7::double precision[]) as p90) t
+on conflict do nothing
+`
+
+type PutForecastTrialsParams struct {
+	HallID   string
+	Models   []string
+	Horizons []int32
+	Ats      []time.Time
+	P10s     []float64
+	P50s     []float64
+	P90s     []float64
+}
+
+func (q *Queries) PutForecastTrials(ctx context.Context, arg PutForecastTrialsParams) error {
+	_, err := q.db.Exec(ctx, putForecastTrials,
+		arg.HallID,
+		arg.Models,
+		arg.Horizons,
+		arg.Ats,
+		arg.P10s,
+		arg.P50s,
+		arg.P90s,
+	)
+	return err
+}
+
+const putSpecialDay = `-- name: PutSpecialDay :exec
+insert into special_day (day, kind, name) values (($1::text)::date, $2, $3)
+on conflict (day) do update set kind = excluded.kind, name = excluded.name
+`
+
+func (q *Queries) PutSpecialDay(ctx context.Context, day string, kind string, name string) error {
+	_, err := q.db.Exec(ctx, putSpecialDay, day, kind, name)
+	return err
+}
+
 const slotMeans = `-- name: SlotMeans :many
 select date_bin(interval '15 minutes', minute, '2000-01-01 00:00:00+00')::timestamptz as at, avg(occupancy)::double precision as people
 from crowd_sample
@@ -181,4 +355,21 @@ func (q *Queries) SlotMeans(ctx context.Context, hallID string, fromAt time.Time
 		return nil, err
 	}
 	return items, nil
+}
+
+const specialDay = `-- name: SpecialDay :one
+select to_char(day, 'YYYY-MM-DD')::text as day, kind, name from special_day where day = ($1::text)::date for update
+`
+
+type SpecialDayRow struct {
+	Day  string
+	Kind string
+	Name string
+}
+
+func (q *Queries) SpecialDay(ctx context.Context, day string) (SpecialDayRow, error) {
+	row := q.db.QueryRow(ctx, specialDay, day)
+	var i SpecialDayRow
+	err := row.Scan(&i.Day, &i.Kind, &i.Name)
+	return i, err
 }

@@ -24,7 +24,8 @@ type Mess struct {
 	Published []Published
 	Expected  nexus.Forecast // of every hall
 	Scored    []nexus.ForecastScore
-	Told      []nexus.HallID // halls that were told of their configuration
+	Special   map[string]nexus.SpecialDay // by day
+	Told      []nexus.HallID              // halls that were told of their configuration
 }
 
 // Published is an event that was handed to the sockets.
@@ -345,6 +346,39 @@ func (m *Mess) Forecast(ctx context.Context, id nexus.HallID) (nexus.Forecast, e
 		f.Points = []nexus.ForecastPoint{}
 	}
 	return f, nil
+}
+
+// Calendar returns what was put.
+func (m *Mess) Calendar(_ context.Context, from, to string) ([]nexus.SpecialDay, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	days := []nexus.SpecialDay{}
+	for _, d := range m.Special {
+		if d.Day >= from && d.Day <= to {
+			days = append(days, d)
+		}
+	}
+	slices.SortFunc(days, func(a, b nexus.SpecialDay) int { return strings.Compare(a.Day, b.Day) })
+	return days, nil
+}
+
+// PutSpecialDay keeps a day.
+func (m *Mess) PutSpecialDay(_ context.Context, _ nexus.Caller, d nexus.SpecialDay) (nexus.SpecialDay, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.Special == nil {
+		m.Special = map[string]nexus.SpecialDay{}
+	}
+	m.Special[d.Day] = d
+	return d, nil
+}
+
+// DeleteSpecialDay forgets a day.
+func (m *Mess) DeleteSpecialDay(_ context.Context, _ nexus.Caller, day string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.Special, day)
+	return nil
 }
 
 // Scores returns the scores that a test set.
