@@ -40,6 +40,8 @@ type Report struct {
 	Pool    *PoolStatus      `json:"pool"` // nil: no model is configured, and the local methods do all
 	Budgets []BudgetReport   `json:"budgets"`
 	Jobs    map[string]int64 `json:"jobs"` // by state: available and retryable wait, scheduled wait for a time
+	// Sentiment is how good the model is at saying how comments are meant; nil while nobody knows, and without a model.
+	Sentiment *nexus.SentimentTrial `json:"sentiment"`
 }
 
 // BudgetReport is what a model's last minute came to, and what it may come to; 0 is no limit.

@@ -22,13 +22,14 @@ import (
 
 // assistant is what helps and never holds anything up: it has connections of its own to the database.
 type assistant struct {
-	db      *pg.DB
-	queue   *jobs.Queue
-	mail    *pg.Mail // for jobs
-	pool    *ai.Pool // nil without a model
-	budget  budget.Client
-	models  []string
-	summary *ai.Summarizer
+	db       *pg.DB
+	queue    *jobs.Queue
+	mail     *pg.Mail // for jobs
+	comments *pg.Comments
+	pool     *ai.Pool // nil without a model
+	budget   budget.Client
+	models   []string
+	summary  *ai.Summarizer
 }
 
 // jobOptions are the bounds of jobs' ways to the database. One connection listens for new jobs.
@@ -43,7 +44,7 @@ func (n *node) openJobStore(ctx context.Context, url string) (err error) {
 	if n.assistant.queue, err = jobs.NewQueue(n.assistant.db.Pool()); err != nil {
 		return err
 	}
-	n.assistant.mail = pg.NewMail(n.assistant.db, n.assistant.queue)
+	n.assistant.mail, n.assistant.comments = pg.NewMail(n.assistant.db, n.assistant.queue), pg.NewComments(n.assistant.db)
 	return nil
 }
 
@@ -65,16 +66,26 @@ func (n *node) openAssistant(ctx context.Context) error {
 		a.summary.Pool = a.pool
 	}
 	crowds := &ai.Forecaster{Crowds: pg.NewForecasts(a.db), Publish: n.publishForecast, Model: n.cfg.GeminiFlash, Log: n.log}
+	rounds := map[string]jobs.Round{
+		"forecasts": {Every: 15 * time.Minute, Do: crowds.MakeAll}, // each time that another quarter of an hour is known
+		"surprises": {Every: 2 * time.Minute, Do: crowds.LookAll},
+	}
 	if a.pool != nil {
 		crowds.Pool = a.pool
+		critic := &ai.Critic{Comments: a.comments, Suspicious: suspicious, Pool: a.pool, Model: n.cfg.GeminiFlash, Log: n.log}
+		rounds["advice"] = jobs.Round{Every: 15 * time.Minute, Do: crowds.AdviseAll}
+		rounds["comments"] = jobs.Round{Every: time.Minute, Do: critic.Round}
 	}
-	runner, err := jobs.Start(ctx, a.db.Pool(), jobs.Makers{Summaries: a.summary, Forecasts: crowds}, n.log)
+	runner, err := jobs.Start(ctx, a.db.Pool(), jobs.Makers{Summaries: a.summary, Rounds: rounds}, n.log)
 	if err != nil {
 		return err
 	}
 	n.onClose("jobs", runner.Close)
 	return nil
 }
+
+// suspicious reports whether a comment tries to instruct the machine that reads it.
+func suspicious(text string) bool { return digest.Local{}.Suspicious(nexus.Letter{Text: text}) }
 
 func (n *node) openPool(ctx context.Context) error {
 	gemini, err := ai.NewGemini(ctx, n.cfg.GeminiKey, n.cfg.GeminiURL)
@@ -138,6 +149,11 @@ func (a *assistant) Report(ctx context.Context) (ai.Report, error) {
 		r.Budgets = append(r.Budgets, ai.BudgetReport{Model: model, Requests: requests, Tokens: tokens, MaxRequests: l.Requests, MaxTokens: l.Tokens})
 	}
 	var err error
+	if a.pool != nil {
+		if r.Sentiment, err = a.comments.Trial(ctx, a.summary.Model); err != nil {
+			return r, err
+		}
+	}
 	r.Jobs, err = a.queue.Count(ctx)
 	return r, err
 }

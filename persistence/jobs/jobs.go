@@ -3,7 +3,6 @@
 package jobs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,75 +84,59 @@ type Summaries interface {
 	Make(ctx context.Context, o nexus.SummaryOrder, ordered time.Time) error
 }
 
-// forecastArgs have a round made of the halls' forecasts.
-type forecastArgs struct {
+// Round is what is done again and again, on one node at a time.
+type Round struct {
+	Every time.Duration
+	// Do does it, for as long as ctx lasts. If it fails, the next round is soon enough.
+	Do func(ctx context.Context, now time.Time) error
+}
+
+// roundArgs have a round done.
+type roundArgs struct {
 	Round string `json:"round"`
 }
 
 // Kind implements river.JobArgs.
-func (forecastArgs) Kind() string { return "crowd_forecast" }
+func (roundArgs) Kind() string { return "round" }
 
-// InsertOpts implements river.JobArgsWithInsertOpts: one at a time, and if it fails the next one is soon enough.
-func (forecastArgs) InsertOpts() river.InsertOpts {
+// InsertOpts implements river.JobArgsWithInsertOpts: one of a name at a time.
+func (roundArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
 		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled,
 	}}}
 }
 
-// Forecasts makes the halls' forecasts.
-type Forecasts interface {
-	// MakeAll makes all anew.
-	MakeAll(ctx context.Context, now time.Time) error
-	// LookAll makes those anew that have turned out to be wrong.
-	LookAll(ctx context.Context, now time.Time) error
-	// AdviseAll asks for advice on them, for as long as ctx lasts.
-	AdviseAll(ctx context.Context, now time.Time) error
-}
-
-// rounds are what is done for all halls, again and again; by name.
-var rounds = map[string]struct {
-	every time.Duration
-	do    func(Forecasts, context.Context, time.Time) error
-}{
-	"make":   {15 * time.Minute, Forecasts.MakeAll}, // each time that another quarter of an hour is known
-	"look":   {2 * time.Minute, Forecasts.LookAll},
-	"advise": {15 * time.Minute, Forecasts.AdviseAll},
-}
-
-type forecastWorker struct {
-	river.WorkerDefaults[forecastArgs]
-	forecasts Forecasts
+type roundWorker struct {
+	river.WorkerDefaults[roundArgs]
+	rounds map[string]Round
 }
 
 // Timeout implements river.Worker.
-func (*forecastWorker) Timeout(*river.Job[forecastArgs]) time.Duration {
-	return deadAfter - 30*time.Second
-}
+func (*roundWorker) Timeout(*river.Job[roundArgs]) time.Duration { return deadAfter - 30*time.Second }
 
 // Work implements river.Worker.
-func (w *forecastWorker) Work(ctx context.Context, job *river.Job[forecastArgs]) error {
-	round, known := rounds[cmp.Or(job.Args.Round, "make")] // one ordered before there were others has no name
-	if !known {
+func (w *roundWorker) Work(ctx context.Context, job *river.Job[roundArgs]) error {
+	round, known := w.rounds[job.Args.Round]
+	if !known { // ordered by a node of another version
 		return river.JobCancel(fmt.Errorf("no round is called %q", job.Args.Round))
 	}
-	return round.do(w.forecasts, ctx, time.Now())
+	return round.Do(ctx, time.Now())
 }
 
-// periodic orders the rounds. Forecasts are made and looked at from the start on.
-func periodic() []*river.PeriodicJob {
-	var jobs []*river.PeriodicJob
+// periodic orders rounds, from the start on.
+func periodic(rounds map[string]Round) (all []*river.PeriodicJob) {
 	for name, round := range rounds {
-		jobs = append(jobs, river.NewPeriodicJob(river.PeriodicInterval(round.every), func() (river.JobArgs, *river.InsertOpts) {
-			return forecastArgs{Round: name}, nil
+		all = append(all, river.NewPeriodicJob(river.PeriodicInterval(round.Every), func() (river.JobArgs, *river.InsertOpts) {
+			return roundArgs{name}, nil
 		}, &river.PeriodicJobOpts{RunOnStart: true}))
 	}
-	return jobs
+	return all
 }
 
 // Makers do what jobs are for.
 type Makers struct {
 	Summaries Summaries
-	Forecasts Forecasts
+	Rounds    map[string]Round // by name
 }
 
 // Runner does jobs until it is closed.
@@ -163,11 +146,11 @@ type Runner struct{ client *river.Client[pgx.Tx] }
 func Start(ctx context.Context, pool *pgxpool.Pool, m Makers, log *slog.Logger) (*Runner, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &summaryWorker{summaries: m.Summaries})
-	river.AddWorker(workers, &forecastWorker{forecasts: m.Forecasts})
+	river.AddWorker(workers, &roundWorker{rounds: m.Rounds})
 	client, err := river.NewClient(riverpgxv5.New(pool), &river.Config{
 		Schema: schema, Logger: log, Workers: workers, Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: atOnce}},
 		JobTimeout: timeout, RescueStuckJobsAfter: deadAfter,
-		PeriodicJobs: periodic(),
+		PeriodicJobs: periodic(m.Rounds),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the workers of jobs: %w", err)

@@ -71,11 +71,6 @@ func (m *maker) MakeAll(context.Context, time.Time) error {
 	return nil
 }
 
-// LookAll and AdviseAll have nothing to do.
-func (m *maker) LookAll(context.Context, time.Time) error { return nil }
-
-func (m *maker) AdviseAll(context.Context, time.Time) error { return nil }
-
 func (m *maker) wait(t *testing.T, n int) {
 	t.Helper()
 	for range n {
@@ -89,7 +84,7 @@ func (m *maker) wait(t *testing.T, n int) {
 
 func start(t *testing.T, db *pg.DB, m *maker) *jobs.Runner {
 	t.Helper()
-	r, err := jobs.Start(t.Context(), db.Pool(), jobs.Makers{Summaries: m, Forecasts: m}, slog.New(slog.DiscardHandler))
+	r, err := jobs.Start(t.Context(), db.Pool(), jobs.Makers{Summaries: m, Rounds: map[string]jobs.Round{"forecasts": {Every: time.Hour, Do: m.MakeAll}}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

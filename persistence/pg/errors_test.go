@@ -130,7 +130,7 @@ var ours = []string{
 	"comment_sentiment_check", "comment_sentiment_engine_check", "comment_sentiment_menu_id_user_id_fkey", "comment_sentiment_score_check",
 	"crowd_forecast_hall_id_fkey", "crowd_forecast_model_check", "forecast_score_hall_id_fkey", "forecast_score_horizon_min_check", "forecast_score_model_check",
 	"forecast_score_n_check", "forecast_advice_hall_id_fkey", "forecast_advice_model_check", "forecast_trial_hall_id_fkey", "forecast_trial_horizon_min_check",
-	"forecast_trial_model_check", "special_day_kind_check", "special_day_name_check",
+	"forecast_trial_model_check", "special_day_kind_check", "special_day_name_check", "comment_sentiment_asked_check", "sentiment_trial_model_check", "sentiment_trial_n_check",
 }
 
 // Every constraint of the schema has a name for the client or a reason to have none, and no name

@@ -75,3 +75,53 @@ func TestSentimentIsWhatARecountSays(t *testing.T) {
 		t.Errorf("%+v %v", list, err)
 	}
 }
+
+// TestAModelsScoresTakeTheirPlace: of what is said still, each once, and of what was changed meanwhile not.
+func TestAModelsScoresTakeTheirPlace(t *testing.T) {
+	t.Parallel()
+	db := pgfix.DB(t)
+	s, c := pg.NewMess(db), pg.NewComments(db)
+	menu := openMenu(t, db)
+	var people []nexus.Caller
+	for i, text := range []string{"Good", "Bad", "Odd"} {
+		people = append(people, nexus.Caller{User: newUser(t, db, fmt.Sprint("u", i)).ID})
+		_, err := s.Rate(t.Context(), people[i], menu, 3, text)
+		ok(t, err)
+	}
+	asked, err := c.ToAsk(t.Context(), "flash", 10)
+	if err != nil || len(asked) != 3 || asked[0].Text != "Odd" {
+		t.Fatalf("%+v %v", asked, err)
+	}
+	_, err = s.Rate(t.Context(), people[1], menu, 3, "Not bad at all")
+	ok(t, err)
+	ok(t, c.Rescore(t.Context(), "flash", asked, []float64{math.NaN(), -0.9, 0.75}))
+	if again, err := c.ToAsk(t.Context(), "flash", 10); err != nil || len(again) != 1 || again[0].Text != "Not bad at all" {
+		t.Errorf("%+v %v", again, err)
+	}
+	if others, err := c.ToAsk(t.Context(), "another", 2); err != nil || len(others) != 2 {
+		t.Errorf("%+v %v", others, err)
+	}
+	list, err := s.Sentiments(t.Context(), "hall", "2026-03-01", "2026-03-31")
+	ok(t, err)
+	want := (0.75 + sentiment.Score("Not bad at all").Score + sentiment.Score("Odd").Score) / 3
+	if len(list) != 1 || math.Abs(list[0].Mean-want) > 1e-9 || list[0].Engines["flash"] != 1 || list[0].Engines[nexus.EngineLocal] != 2 {
+		t.Errorf("%+v, want a mean of %v", list, want)
+	}
+}
+
+// TestATrialIsKept, the last of each model, with its verdict.
+func TestATrialIsKept(t *testing.T) {
+	t.Parallel()
+	c := pg.NewComments(pgfix.DB(t))
+	if got, err := c.Trial(t.Context(), "flash"); err != nil || got != nil {
+		t.Fatalf("%+v %v", got, err)
+	}
+	for _, r := range []float64{0.5, 0.95} {
+		trial := nexus.SentimentTrial{Model: "flash", N: 210, R: r, MAE: 0.1, LocalR: 0.87, LocalMAE: 0.14, MadeAt: noon}
+		ok(t, c.KeepTrial(t.Context(), trial))
+		trial.Better = r > 0.87
+		if got, err := c.Trial(t.Context(), "flash"); err != nil || *got != trial {
+			t.Errorf("%+v %v", got, err)
+		}
+	}
+}

@@ -285,6 +285,16 @@ type SafetyTimer struct {
 	CreatedAt  time.Time
 }
 
+type SentimentTrial struct {
+	Model    string
+	N        int32
+	R        float64
+	Mae      float64
+	LocalR   float64
+	LocalMae float64
+	MadeAt   time.Time
+}
+
 type SosEvent struct {
 	IncidentID string
 	Seq        int64

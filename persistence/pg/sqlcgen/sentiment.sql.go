@@ -7,7 +7,48 @@ package sqlcgen
 
 import (
 	"context"
+	"time"
 )
+
+const commentsToAsk = `-- name: CommentsToAsk :many
+select s.menu_id, s.user_id, r.comment, s.scored_at
+from comment_sentiment s join mess_rating r on r.menu_id = s.menu_id and r.user_id = s.user_id
+where s.asked <> $1 and s.scored_at > now() - interval '30 days'
+order by s.scored_at desc, s.menu_id, s.user_id limit $2
+`
+
+type CommentsToAskRow struct {
+	MenuID   string
+	UserID   string
+	Comment  string
+	ScoredAt time.Time
+}
+
+// The newest comments that a model was not asked about.
+func (q *Queries) CommentsToAsk(ctx context.Context, model string, maxRows int32) ([]CommentsToAskRow, error) {
+	rows, err := q.db.Query(ctx, commentsToAsk, model, maxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []CommentsToAskRow
+	for rows.Next() {
+		var i CommentsToAskRow
+		if err := rows.Scan(
+			&i.MenuID,
+			&i.UserID,
+			&i.Comment,
+			&i.ScoredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
 
 const dropSentiment = `-- name: DropSentiment :exec
 delete from comment_sentiment where menu_id = $1 and user_id = $2
@@ -21,7 +62,7 @@ func (q *Queries) DropSentiment(ctx context.Context, menuID string, userID strin
 const putSentiment = `-- name: PutSentiment :exec
 insert into comment_sentiment (menu_id, user_id, score, engine, words, weights) values ($1, $2, $3, $4, $5::text[], $6::double precision[])
 on conflict (menu_id, user_id) do update
-set score = excluded.score, engine = excluded.engine, words = excluded.words, weights = excluded.weights, scored_at = now()
+set score = excluded.score, engine = excluded.engine, words = excluded.words, weights = excluded.weights, asked = '', scored_at = now()
 `
 
 type PutSentimentParams struct {
@@ -43,6 +84,66 @@ func (q *Queries) PutSentiment(ctx context.Context, arg PutSentimentParams) erro
 		arg.Weights,
 	)
 	return err
+}
+
+const putSentimentTrial = `-- name: PutSentimentTrial :exec
+insert into sentiment_trial (model, n, r, mae, local_r, local_mae, made_at) values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (model) do update
+set n = excluded.n, r = excluded.r, mae = excluded.mae, local_r = excluded.local_r, local_mae = excluded.local_mae, made_at = excluded.made_at
+`
+
+type PutSentimentTrialParams struct {
+	Model    string
+	N        int32
+	R        float64
+	Mae      float64
+	LocalR   float64
+	LocalMae float64
+	MadeAt   time.Time
+}
+
+func (q *Queries) PutSentimentTrial(ctx context.Context, arg PutSentimentTrialParams) error {
+	_, err := q.db.Exec(ctx, putSentimentTrial,
+		arg.Model,
+		arg.N,
+		arg.R,
+		arg.Mae,
+		arg.LocalR,
+		arg.LocalMae,
+		arg.MadeAt,
+	)
+	return err
+}
+
+const rescoreComments = `-- name: RescoreComments :execrows
+update comment_sentiment s
+set asked = $1::text, score = coalesce(n.score, s.score), engine = case when n.score is null then s.engine else $1::text end
+from (select unnest($2::uuid[]) as menu_id, unnest($3::uuid[]) as user_id, unnest($4::timestamptz[]) as scored_at,
+             nullif(unnest($5::double precision[]), 'NaN') as score) n
+where s.menu_id = n.menu_id and s.user_id = n.user_id and s.scored_at = n.scored_at
+`
+
+type RescoreCommentsParams struct {
+	Model     string
+	Menus     []string
+	Users     []string
+	ScoredAts []time.Time
+	Scores    []float64
+}
+
+// A comment that was changed meanwhile keeps the score of what it says now.
+func (q *Queries) RescoreComments(ctx context.Context, arg RescoreCommentsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, rescoreComments,
+		arg.Model,
+		arg.Menus,
+		arg.Users,
+		arg.ScoredAts,
+		arg.Scores,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const sentimentDrivers = `-- name: SentimentDrivers :many
@@ -85,6 +186,59 @@ func (q *Queries) SentimentDrivers(ctx context.Context, kind string, fromDay str
 		return nil, err
 	}
 	return items, nil
+}
+
+const sentimentEngines = `-- name: SentimentEngines :many
+select a.key::text as key, a.engine::text as engine, count(*)::integer as comments
+from comment_about a
+where a.kind = $1 and a.serve_date between ($2::text)::date and ($3::text)::date
+group by a.key, a.engine order by a.key, a.engine
+`
+
+type SentimentEnginesRow struct {
+	Key      string
+	Engine   string
+	Comments int32
+}
+
+// By which methods the comments of each group were scored.
+func (q *Queries) SentimentEngines(ctx context.Context, kind string, fromDay string, toDay string) ([]SentimentEnginesRow, error) {
+	rows, err := q.db.Query(ctx, sentimentEngines, kind, fromDay, toDay)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SentimentEnginesRow
+	for rows.Next() {
+		var i SentimentEnginesRow
+		if err := rows.Scan(&i.Key, &i.Engine, &i.Comments); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sentimentTrial = `-- name: SentimentTrial :one
+select model, n, r, mae, local_r, local_mae, made_at from sentiment_trial where model = $1
+`
+
+func (q *Queries) SentimentTrial(ctx context.Context, model string) (SentimentTrial, error) {
+	row := q.db.QueryRow(ctx, sentimentTrial, model)
+	var i SentimentTrial
+	err := row.Scan(
+		&i.Model,
+		&i.N,
+		&i.R,
+		&i.Mae,
+		&i.LocalR,
+		&i.LocalMae,
+		&i.MadeAt,
+	)
+	return i, err
 }
 
 const sentiments = `-- name: Sentiments :many
