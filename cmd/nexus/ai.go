@@ -71,10 +71,11 @@ func (n *node) openAssistant(ctx context.Context) error {
 		"surprises": {Every: 2 * time.Minute, Do: crowds.LookAll},
 	}
 	if a.pool != nil {
-		crowds.Pool = a.pool
-		critic := &ai.Critic{Comments: a.comments, Suspicious: suspicious, Pool: a.pool, Model: n.cfg.GeminiFlash, Log: n.log}
-		rounds["advice"] = jobs.Round{Every: 15 * time.Minute, Do: crowds.AdviseAll}
-		rounds["comments"] = jobs.Round{Every: time.Minute, Do: critic.Round}
+		patient := ai.Sparing{Asker: a.pool, Budget: a.budget}
+		crowds.Pool = patient
+		critic := &ai.Critic{Comments: a.comments, Suspicious: suspicious, Pool: patient, Model: n.cfg.GeminiFlash, Log: n.log}
+		rounds["advice"] = jobs.Round{Every: 15 * time.Minute, Late: true, Do: crowds.AdviseAll}
+		rounds["comments"] = jobs.Round{Every: 10 * time.Minute, Late: true, Do: critic.Round}
 	}
 	runner, err := jobs.Start(ctx, a.db.Pool(), jobs.Makers{Summaries: a.summary, Rounds: rounds}, n.log)
 	if err != nil {

@@ -87,6 +87,7 @@ type Summaries interface {
 // Round is what is done again and again, on one node at a time.
 type Round struct {
 	Every time.Duration
+	Late  bool // the first is not at the start
 	// Do does it, for as long as ctx lasts. If it fails, the next round is soon enough.
 	Do func(ctx context.Context, now time.Time) error
 }
@@ -123,12 +124,12 @@ func (w *roundWorker) Work(ctx context.Context, job *river.Job[roundArgs]) error
 	return round.Do(ctx, time.Now())
 }
 
-// periodic orders rounds, from the start on.
+// periodic orders rounds.
 func periodic(rounds map[string]Round) (all []*river.PeriodicJob) {
 	for name, round := range rounds {
 		all = append(all, river.NewPeriodicJob(river.PeriodicInterval(round.Every), func() (river.JobArgs, *river.InsertOpts) {
 			return roundArgs{name}, nil
-		}, &river.PeriodicJobOpts{RunOnStart: true}))
+		}, &river.PeriodicJobOpts{RunOnStart: !round.Late}))
 	}
 	return all
 }
