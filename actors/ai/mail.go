@@ -73,7 +73,9 @@ func (s *Summarizer) Make(ctx context.Context, o nexus.SummaryOrder, ordered tim
 	sum, tokens, err := s.summary(asking, Background, l, received, zone)
 	cancel()
 	if err != nil {
-		if again := again(err); time.Since(ordered)+again < patience {
+		// As long again as it has waited already: of a model that is away for long, nobody asks more often than a few times.
+		waited := time.Since(ordered)
+		if again := max(again(err), waited); waited+again < patience {
 			return comeAgain(err, again)
 		}
 		sum, tokens = s.Digest.Summarize(l, received, zone), 0
