@@ -3,6 +3,7 @@ package ai
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -38,7 +39,10 @@ type dispatcher struct {
 // access is how one model may be asked from here.
 type access struct {
 	breaker *gobreaker.TwoStepCircuitBreaker[Answer]
-	pause   time.Time // nobody asks before: it asked for that itself, or its budget is spent
+	pause   time.Time // nobody asks before: it asked for that itself
+	// Before spent, nobody asks for as many tokens as the budget has refused, or more; who asks for less may try.
+	spent   time.Time
+	refused int
 }
 
 type (
@@ -118,6 +122,9 @@ func (d *dispatcher) take(t *task) {
 		d.refuse(t, err)
 		return
 	}
+	if len(d.lines[t.priority]) >= maxQueued { // those whose askers have gone hold no place
+		d.lines[t.priority] = slices.DeleteFunc(d.lines[t.priority], func(o *task) bool { return o.ctx.Err() != nil })
+	}
 	if len(d.lines[t.priority]) >= maxQueued {
 		d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "too many wait for a model"), soon))
 		return
@@ -138,6 +145,9 @@ func (d *dispatcher) closed(t *task) error {
 	}
 	if wait := time.Until(m.pause); wait > 0 {
 		return comeAgain(nexus.Errorf(nexus.RateLimited, "the model is not to be asked for a while"), wait)
+	}
+	if wait := time.Until(m.spent); wait > 0 && t.call.Estimate() >= m.refused {
+		return comeAgain(nexus.Errorf(nexus.RateLimited, "the model's budget is spent"), wait)
 	}
 	if m.breaker.State() == gobreaker.StateOpen {
 		return comeAgain(errOpen, openFor/2)
@@ -191,7 +201,11 @@ func (d *dispatcher) finished(c actor.Context, f *finished) {
 	err := f.err
 	switch nexus.CodeOf(f.err) {
 	case nexus.RateLimited: // nobody of this node needs to find out for themselves
-		m.pause = time.Now().Add(again(f.err))
+		if until := time.Now().Add(again(f.err)); !errors.As(f.err, new(*ours)) {
+			m.pause = until
+		} else {
+			m.spent, m.refused = until, f.task.call.Estimate()
+		}
 		err = comeAgain(f.err, again(f.err))
 	case nexus.Unavailable:
 		err = comeAgain(f.err, again(f.err))
@@ -227,7 +241,7 @@ func (d *dispatcher) lost(c actor.Context, who *actor.PID) {
 func (d *dispatcher) stop() {
 	d.end()
 	tell := func(t *task) {
-		d.refuse(t, comeAgain(nexus.Errorf(nexus.Unavailable, "this node is ending"), soon))
+		d.refuse(t, comeAgain(errEnding, soon))
 	}
 	for p, line := range d.lines {
 		for _, t := range line {
@@ -240,11 +254,18 @@ func (d *dispatcher) stop() {
 	}
 }
 
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
 func (d *dispatcher) show() {
 	s := PoolStatus{Workers: len(d.idle) + len(d.busy), Busy: len(d.busy)}
 	s.Waiting, s.Background = len(d.lines[Waiting]), len(d.lines[Background])
 	for name, m := range d.models {
-		at := m.pause.UTC().Truncate(time.Millisecond)
+		at := later(m.pause, m.spent).UTC().Truncate(time.Millisecond)
 		s.Models = append(s.Models, ModelStatus{Model: name, PausedUntil: &at})
 	}
 	d.board.show(s)

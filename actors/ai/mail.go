@@ -42,6 +42,8 @@ type Digest interface {
 	Summarize(l nexus.Letter, now time.Time, zone *time.Location) nexus.MailSummary
 	// Check says what is wrong with a summary of a letter.
 	Check(l nexus.Letter, s nexus.MailSummary) error
+	// Urgent reports whether what a letter's summary asks for, or the letter itself, cannot wait.
+	Urgent(l nexus.Letter, s nexus.MailSummary, now time.Time) bool
 	// Suspicious reports whether a letter tries to instruct the machine that reads it.
 	Suspicious(l nexus.Letter) bool
 }
@@ -110,6 +112,7 @@ func (s *Summarizer) summary(ctx context.Context, p Priority, l nexus.Letter, no
 			err = s.Digest.Check(l, sum)
 		}
 		if err == nil {
+			sum.Urgent = sum.Urgent && s.Digest.Urgent(l, sum, now) // a mail may talk a model into it
 			return sum, tokens, nil
 		}
 		s.Log.Warn("a model's summary is not by the rules", "model", s.Model, "err", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -48,6 +49,8 @@ type Options struct {
 type Pool struct {
 	system *actor.ActorSystem
 	pid    *actor.PID
+	closed chan struct{} // by Close, once
+	once   sync.Once
 	status *board
 	log    *slog.Logger
 }
@@ -57,7 +60,7 @@ func Start(o Options) *Pool {
 	if o.Workers == 0 {
 		o.Workers = 4
 	}
-	p := &Pool{system: o.System, status: newBoard(o), log: o.Log}
+	p := &Pool{system: o.System, closed: make(chan struct{}), status: newBoard(o), log: o.Log}
 	d := newDispatcher(o, p.status)
 	p.pid = o.System.Root.Spawn(actor.PropsFromFunc(d.receive, actor.WithSupervisor(oneForOne)))
 	return p
@@ -75,14 +78,19 @@ func (p *Pool) Ask(ctx context.Context, priority Priority, c Call) (Answer, erro
 		e := nexus.Wrap(nexus.Unavailable, context.Cause(ctx), "the model did not answer in time")
 		e.RetryAfter = soon
 		return Answer{}, e
+	case <-p.closed:
+		return Answer{}, comeAgain(errEnding, soon)
 	}
 }
+
+var errEnding = nexus.Errorf(nexus.Unavailable, "this node is ending")
 
 // Status is how the pool stands.
 func (p *Pool) Status() PoolStatus { return p.status.read() }
 
 // Close ends the pool. Whoever waits is told to come again; a request that is under way ends with its attempt.
 func (p *Pool) Close(ctx context.Context) error {
+	p.once.Do(func() { close(p.closed) })
 	done := p.system.Root.PoisonFuture(p.pid)
 	ended := make(chan error, 1)
 	go func() { ended <- done.Wait() }() // ends with the future, within callTimeout

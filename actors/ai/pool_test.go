@@ -182,6 +182,71 @@ func TestAQueueIsBounded(t *testing.T) {
 	})
 }
 
+// TestWhoHasGoneHoldsNoPlace in a queue: others wait there in their stead.
+func TestWhoHasGoneHoldsNoPlace(t *testing.T) {
+	pooled(t, budget.Limits{}, 1, func(r *rig) {
+		release := make(chan struct{})
+		r.model.set(func(context.Context, Call) (Answer, error) { <-release; return Answer{JSON: json.RawMessage(`1`)}, nil })
+		var all sync.WaitGroup
+		all.Go(func() { _, _ = r.ask(Waiting, "the first has the worker") })
+		synctest.Wait()
+		for range maxQueued {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+				defer cancel()
+				_, _ = r.Ask(ctx, Waiting, Call{Model: "flash"})
+			})
+		}
+		time.Sleep(2 * time.Second)
+		all.Go(func() {
+			if _, err := r.ask(Waiting, "me"); err != nil {
+				r.Error(err)
+			}
+		})
+		synctest.Wait()
+		close(release)
+		all.Wait()
+	})
+}
+
+// TestALargeCallThatIsDeniedHoldsUpNoSmallOne: that the budget has no room for many tokens says nothing about few.
+func TestALargeCallThatIsDeniedHoldsUpNoSmallOne(t *testing.T) {
+	pooled(t, budget.Limits{Tokens: 1000}, 2, func(r *rig) {
+		large := Call{Model: "flash", MaxTokens: 950}
+		if _, err := r.Ask(r.Context(), Background, Call{Model: "flash", MaxTokens: 300}); err != nil {
+			r.Fatal(err)
+		}
+		_, err := r.Ask(r.Context(), Background, large)
+		r.again(err, nexus.RateLimited)
+		began := time.Now()
+		if _, err = r.Ask(r.Context(), Background, large); nexus.CodeOf(err) != nexus.RateLimited || time.Since(began) != 0 || r.model.asked() != 1 {
+			r.Errorf("%v after %v", err, time.Since(began)) // nobody needs to find out twice
+		}
+		if _, err := r.ask(Waiting, "small"); err != nil {
+			r.Errorf("%v", err)
+		}
+		time.Sleep(r.again(err, nexus.RateLimited))
+		time.Sleep(2 * time.Minute)
+		if _, err := r.Ask(r.Context(), Background, large); err != nil {
+			r.Errorf("in its turn: %v", err)
+		}
+	})
+}
+
+// TestAPoolThatIsClosedAnswersAtOnce.
+func TestAPoolThatIsClosedAnswersAtOnce(t *testing.T) {
+	pooled(t, budget.Limits{}, 1, func(r *rig) {
+		if err := r.Close(r.Context()); err != nil {
+			r.Fatal(err)
+		}
+		began := time.Now()
+		_, err := r.ask(Waiting, "late")
+		if r.again(err, nexus.Unavailable); time.Since(began) != 0 {
+			r.Errorf("after %v", time.Since(began))
+		}
+	})
+}
+
 // TestTheBudgetHoldsForAllNodes: three of them ask as often as they may, for ten minutes.
 func TestTheBudgetHoldsForAllNodes(t *testing.T) {
 	pooled(t, budget.Limits{Requests: 12}, 3, func(r *rig) {

@@ -28,6 +28,8 @@ const (
 	deadAfter = 2 * time.Minute
 	// atOnce is how many jobs a node does side by side. They wait for models most of the time.
 	atOnce = 16
+	// maxTries is how often a job fails before it is given up: each try may cost a model's answer. To be told to come again is no failure.
+	maxTries = 8
 )
 
 // summaryArgs order a summary; one order is one job.
@@ -40,7 +42,7 @@ func (summaryArgs) Kind() string { return "mail_summary" }
 
 // InsertOpts implements river.JobArgsWithInsertOpts.
 func (summaryArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true}}
+	return river.InsertOpts{MaxAttempts: maxTries, UniqueOpts: river.UniqueOpts{ByArgs: true}}
 }
 
 // Queue takes orders.
@@ -79,7 +81,7 @@ func (q *Queue) Count(ctx context.Context) (map[string]int64, error) {
 	return counts, pg.Err(err)
 }
 
-// Summaries makes summaries. An error with a RetryAfter is worth another try then, NotFound none at all, any other one by and by.
+// Summaries makes summaries. An error with a RetryAfter is worth another try then, NotFound, Invalid and Conflict none at all, any other one by and by.
 type Summaries interface {
 	Make(ctx context.Context, o nexus.SummaryOrder, ordered time.Time) error
 }
@@ -190,7 +192,7 @@ func outcome(err error) error {
 		return nil
 	case errors.As(err, &e) && e.RetryAfter > 0:
 		return river.JobSnooze(e.RetryAfter)
-	case nexus.CodeOf(err) == nexus.NotFound:
+	case nexus.CodeOf(err) == nexus.NotFound, nexus.CodeOf(err) == nexus.Invalid, nexus.CodeOf(err) == nexus.Conflict: // and will be
 		return river.JobCancel(err)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -84,7 +85,8 @@ func (s *Mail) sumUp(ctx context.Context, tx pgx.Tx, letter nexus.LetterID, adde
 		byZone[r.Tz] = append(byZone[r.Tz], sqlcgen.MailsOfLetterRow{ID: r.ID, UserID: r.UserID})
 	}
 	var orders []nexus.SummaryOrder
-	for zone, mails := range byZone {
+	for _, zone := range slices.Sorted(maps.Keys(byZone)) { // streams are locked in one order
+		mails := byZone[zone]
 		sum, err := summaryOf(ctx, q, string(letter), zone)
 		if err != nil {
 			return nil, err

@@ -227,6 +227,11 @@ var pressing = regexp.MustCompile(`(?i)\b(?:urgent(?:ly)?|immediate(?:ly)?|asap|
 // drill says that something is not meant.
 var drill = regexp.MustCompile(`(?i)\b(?:drill|mock|exercise|workshop|seminar|training|course|lecture|awareness)\b`)
 
+// Urgent reports whether a summary's actions, or its mail, make it urgent: by their times and by what the mail says, whatever the summary says itself.
+func (Local) Urgent(l nexus.Letter, s nexus.MailSummary, now time.Time) bool {
+	return urgent(l.Subject, sentences(l.Text), s, now)
+}
+
 // urgent says whether something must be done within urgentWithin, or somebody is in danger. Words alone do not make it so.
 func urgent(subject string, said []sentence, s nexus.MailSummary, now time.Time) bool {
 	for _, a := range s.Actions {
@@ -334,7 +339,7 @@ func plausible(due, sent time.Time) bool {
 }
 
 // Check says what is wrong with a summary of a mail, whoever made it: how long it is, a category that there is not, an action that the mail does not ask for
-// in so many words (but for white space), a time that cannot be, an address of the web that is not the mail's.
+// in so many words (but for white space), a time that cannot be, and anywhere to go, write, call or pay to that is not the mail's.
 func (Local) Check(l nexus.Letter, s nexus.MailSummary) error {
 	if err := line("summary", s.Summary, l); err != nil {
 		return err
@@ -378,12 +383,39 @@ func line(what, text string, l nexus.Letter) error {
 	}):
 		return fmt.Errorf("%s has characters that cannot be seen", what)
 	}
-	for _, a := range address.FindAllString(text, -1) {
-		if !strings.Contains(l.Text, strings.TrimRight(a, ".,;:!?)")) {
-			return fmt.Errorf("%s has an address that is not the mail's", what)
+	said := strings.ToLower(l.Subject + "\n" + l.Text)
+	for _, place := range []*regexp.Regexp{address, domain, payee} {
+		for _, a := range place.FindAllString(text, -1) {
+			if !strings.Contains(said, strings.ToLower(strings.TrimRight(a, ".,;:!?)"))) {
+				return fmt.Errorf("%s has an address that is not the mail's", what)
+			}
+		}
+	}
+	digits := onlyDigits(said)
+	for _, n := range telephone.FindAllString(text, -1) {
+		if !day.MatchString(n) && !strings.Contains(digits, onlyDigits(n)) {
+			return fmt.Errorf("%s has a number that is not the mail's", what)
 		}
 	}
 	return nil
+}
+
+var (
+	// domain is a host without what makes it a URL, and what follows it; payee an e-mail address, or one that money is sent to.
+	domain = regexp.MustCompile(`(?i)\b(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?:/\S*)?`)
+	payee  = regexp.MustCompile(`(?i)[a-z0-9][a-z0-9._+-]*@[a-z0-9][a-z0-9.-]*`)
+	// telephone is a number of seven digits or more, unless it is a day.
+	telephone = regexp.MustCompile(`\+?\d(?:[\s().-]?\d){6,}`)
+	day       = regexp.MustCompile(`^(?:\d{4}-\d{2}-\d{2}|\d{1,2}[.-]\d{1,2}[.-]\d{4})$`)
+)
+
+func onlyDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 func onOneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

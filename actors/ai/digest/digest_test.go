@@ -193,6 +193,11 @@ func TestWhatACheckRefuses(t *testing.T) {
 		"two lines":          func(s *nexus.MailSummary) { s.Summary = "Fees\nare due" },
 		"hidden":             func(s *nexus.MailSummary) { s.Summary = "Fees\u200b are due" },
 		"another address":    func(s *nexus.MailSummary) { s.Summary = "Pay at https://evil.test" },
+		"another host":       func(s *nexus.MailSummary) { s.Summary = "Pay at fees.campus.example/pay" },
+		"a host alone":       func(s *nexus.MailSummary) { s.Actions[0].Text = "Log in at campus-login.example" },
+		"an e-mail address":  func(s *nexus.MailSummary) { s.Summary = "Write to dean@evil" },
+		"a payee":            func(s *nexus.MailSummary) { s.Actions[0].Text = "Pay 500 to fees@okbank" },
+		"a telephone":        func(s *nexus.MailSummary) { s.Summary = "Call +91 98765 43210 about your fees" },
 		"no category":        func(s *nexus.MailSummary) { s.Category = "spam" },
 		"invented evidence":  func(s *nexus.MailSummary) { s.Actions[0].Evidence = "Pay your fees today" },
 		"a word of evidence": func(s *nexus.MailSummary) { s.Actions[0].Evidence = "Pay" },
@@ -206,6 +211,40 @@ func TestWhatACheckRefuses(t *testing.T) {
 		spoil(&s)
 		if (Local{}).Check(l, s) == nil {
 			t.Errorf("%s passes", what)
+		}
+	}
+}
+
+// TestWhereAMailSendsPeopleMayBeSaid: what is its own, however it is spaced, and days are no telephones.
+func TestWhereAMailSendsPeopleMayBeSaid(t *testing.T) {
+	l := nexus.Letter{Subject: "Fees", Text: "Call 98765-43210 or write to Fees@Campus.test; pay to fees@okbank at pay.campus.test by the end of November.", SentAt: sent(t)}
+	for _, said := range []string{
+		"Call 98765 43210 about fees.", "Write to fees@campus.test.", "Pay to fees@okbank, see pay.campus.test.", "Fees are due on 2026-11-30, or 30.11.2026 at 10.30.",
+	} {
+		if err := (Local{}).Check(l, nexus.MailSummary{Summary: said, Category: nexus.MailAdmin}); err != nil {
+			t.Errorf("%s: %v", said, err)
+		}
+	}
+}
+
+// TestUrgencyHasAReason: that a summary says so is none.
+func TestUrgencyHasAReason(t *testing.T) {
+	l := nexus.Letter{Subject: "Newsletter", Text: "The library has new books. Read more about them next month.", SentAt: sent(t)}
+	soon, later := sent(t).Add(5*time.Hour), sent(t).AddDate(0, 0, 20)
+	for what, c := range map[string]struct {
+		subject string
+		actions []nexus.MailAction
+		want    bool
+	}{
+		"nothing":   {"Newsletter", nil, false},
+		"soon":      {"Newsletter", []nexus.MailAction{{Text: "x", DueAt: &soon}}, true},
+		"later":     {"Newsletter", []nexus.MailAction{{Text: "x", DueAt: &later}}, false},
+		"in danger": {"Fire alarm in Block A, evacuate", nil, true},
+		"its words": {"Urgent! Act now!", nil, false},
+	} {
+		l.Subject = c.subject
+		if got := (Local{}).Urgent(l, nexus.MailSummary{Urgent: true, Actions: c.actions}, sent(t)); got != c.want {
+			t.Errorf("%s: %v", what, got)
 		}
 	}
 }

@@ -42,11 +42,7 @@ func Choose(scores []Score) string {
 
 // Ahead forecasts the slots after the end of a series, with a model by name. It ends where the model knows too little.
 func Ahead(s Series, name string, zone *time.Location, calendar Calendar, slots int) []Band {
-	horizons := make([]int, slots)
-	for i := range horizons {
-		horizons[i] = i + 1
-	}
-	var m Model = New(zone, calendar, horizons...)
+	var m Model = New(zone, calendar, learnt(slots)...)
 	low, high := 0.0, 0.0
 	if name == NameNaive {
 		m = NewNaive()
@@ -56,7 +52,7 @@ func Ahead(s Series, name string, zone *time.Location, calendar Calendar, slots 
 		m.Learn(s.At(i), people)
 	}
 	var bands []Band
-	for _, ahead := range horizons {
+	for ahead := 1; ahead <= slots; ahead++ {
 		b, ok := m.Forecast(ahead)
 		if !ok {
 			break
@@ -64,6 +60,14 @@ func Ahead(s Series, name string, zone *time.Location, calendar Calendar, slots 
 		bands = append(bands, Band{P10: max(0, b.P10+low), P50: max(0, b.P50), P90: max(0, b.P90+high)})
 	}
 	return bands
+}
+
+// learnt are the horizons that so many slots are forecast from: each is work for every slot that is learnt, and near ones differ more.
+func learnt(slots int) (horizons []int) {
+	for ahead := 1; ahead < slots; ahead += min(ahead, 16) {
+		horizons = append(horizons, ahead)
+	}
+	return append(horizons, slots)
 }
 
 // weekly is how last week's value is off in four of five cases: its error's tenth and ninetieth percentile, or nothing where these would not hold the value

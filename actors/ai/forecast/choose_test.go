@@ -42,3 +42,26 @@ func TestAPeakIsForecastAsItIs(t *testing.T) {
 		t.Errorf("%d slots, %+v and then %+v", len(ahead), ahead[51], ahead[52])
 	}
 }
+
+// TestBetweenHorizons forecasts are hardly worse than those of a model that was made for theirs.
+func TestBetweenHorizons(t *testing.T) {
+	for seed := range uint64(3) {
+		s := campus(seed, 20)
+		for _, ahead := range []int{3, 6, 12, 24, 40, 72} {
+			exact := Backtest("", New(time.UTC, nil, ahead), s, 8*7*24*time.Hour, ahead, always)
+			between := Backtest("", New(time.UTC, nil, learnt(perDay)...), s, 8*7*24*time.Hour, ahead, always)
+			if between.N != exact.N || between.MAE > 1.02*exact.MAE || between.Cover80 < 0.75 {
+				t.Errorf("seed %d, %d ahead: %+v, exactly %+v", seed, ahead, between, exact)
+			}
+		}
+	}
+	m := New(time.UTC, nil, 4, 8)
+	for range perWeek + 1 {
+		m.Learn(time.Date(2026, 1, 5, 0, 0, 0, 0, time.UTC), 1)
+	}
+	for ahead, want := range map[int]bool{3: false, 4: true, 6: true, 8: true, 9: false} {
+		if _, ok := m.Forecast(ahead); ok != want && ok {
+			t.Errorf("%d ahead: %v", ahead, ok)
+		}
+	}
+}

@@ -1,7 +1,9 @@
 package forecast
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -23,7 +25,7 @@ type Model interface {
 	// Learn takes the number of people in the next slot.
 	Learn(at time.Time, people float64)
 	// Forecast says what to expect ahead slots after the last one learnt; false while too little is known. ahead is one of those that the
-	// model was made for.
+	// model was made for, or between two of them.
 	Forecast(ahead int) (Band, bool)
 }
 
@@ -46,6 +48,7 @@ type Adaptive struct {
 	fast, slow []mean              // by slot of the week
 	days       []mean              // by slot of a working day, then of a day of a weekend
 	horizons   map[int]*horizon
+	order      []int // of horizons
 
 	last   time.Time // the slot learnt last
 	people ring      // what was learnt
@@ -62,6 +65,7 @@ func New(zone *time.Location, calendar Calendar, ahead ...int) *Adaptive {
 	for _, h := range ahead {
 		a.horizons[h] = newHorizon(h)
 	}
+	a.order = slices.Sorted(maps.Keys(a.horizons))
 	return a
 }
 
@@ -95,13 +99,21 @@ func (a *Adaptive) Learn(at time.Time, people float64) {
 
 // Forecast implements Model.
 func (a *Adaptive) Forecast(ahead int) (Band, bool) {
-	h := a.horizons[ahead]
+	i, exact := slices.BinarySearch(a.order, ahead)
 	x, ok := a.features(ahead)
-	if h == nil || !ok {
+	if i == len(a.order) || i == 0 && !exact || !ok {
 		return Band{}, false
 	}
 	week, _ := a.slots(a.last.Add(time.Duration(ahead) * Slot))
-	return h.band(x, week%perDay), true
+	after := a.horizons[a.order[i]].band(x, week%perDay)
+	if exact {
+		return after, true
+	}
+	// What is learnt changes slowly with the horizon: between two of them it is between theirs.
+	from, to := a.order[i-1], a.order[i]
+	before, share := a.horizons[from].band(x, week%perDay), float64(ahead-from)/float64(to-from)
+	mix := func(a, b float64) float64 { return a + (b-a)*share }
+	return Band{P10: mix(before.P10, after.P10), P50: mix(before.P50, after.P50), P90: mix(before.P90, after.P90)}, true
 }
 
 // slots returns the slot of the week, and that of the kind of day.

@@ -52,7 +52,7 @@ func badly() aitest.Reply {
 // minute come in; and while they do and a model is asked for each that answers badly in every way. It reports the figures of the last two by those of a quiet
 // campus, medians of the turns: 1 is no difference.
 func BenchmarkBesideAModel(b *testing.B) {
-	const turns, perMinute = 5, 500
+	const turns, perMinute = 3, 500
 	g := aitest.New(b, badly())
 	open := func(more ...string) *server {
 		s, err := newServer(plain, append(more, "NEXUS_FLOOD_RATE=1000000")...)
