@@ -395,7 +395,7 @@ func (c *courier) newest(st nexus.Standing) nexus.Standing {
 func (c *courier) begin(r *reader, st nexus.Standing) {
 	s := c.byStream[r.id]
 	if s == nil {
-		s = &stream{id: r.id, readers: make(map[*reader]struct{}), head: st.Last, looked: time.Now()}
+		s = &stream{id: r.id, head: st.Last, looked: time.Now()}
 		c.byStream[r.id] = s
 	}
 	s.add(r)
@@ -466,7 +466,7 @@ func (c *courier) read(now time.Time) {
 			c.breadth = max(c.breadth/2, 1) // if one stream alone cannot be read, the others must not share its fate
 			for s := range from {
 				c.news(s)
-				for r := range s.readers {
+				for _, r := range s.readers {
 					c.want(r)
 				}
 			}
@@ -493,7 +493,7 @@ func (c *courier) arrived(s *stream, after int64, lines []*line) {
 			c.news(s)
 		}
 	}
-	for r := range s.readers {
+	for _, r := range s.readers {
 		if r.next > after {
 			c.hand(r, lines, all)
 		}
@@ -594,7 +594,7 @@ func (c *courier) look(now time.Time) {
 	var ids []string
 	lag := int64(0)
 	for id, s := range c.byStream {
-		for r := range s.readers {
+		for _, r := range s.readers {
 			lag += s.head + 1 - r.next
 		}
 		if s.keen > 0 || id == nexus.CampusStream || now.Sub(s.looked) >= idleHeads {

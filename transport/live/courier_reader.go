@@ -36,6 +36,7 @@ type reader struct {
 	gone  bool
 
 	stream  *stream // nil until it is known where to begin
+	place   int     // among its readers
 	next    int64   // the first line that was never sent
 	flight  []*parcel
 	hungry  bool  // listed in its stream
@@ -101,7 +102,7 @@ func (p *peer) call(event string, payload json.RawMessage, lane socketio.Lane, i
 // stream is what a node's sockets read of one stream.
 type stream struct {
 	id      string
-	readers map[*reader]struct{}
+	readers []*reader // in no order; most streams are one person's, and a set would cost ten times as much
 	keen    int   // readers
 	head    int64 // the newest line that is known
 	news    bool  // there may be newer ones
@@ -113,14 +114,18 @@ type stream struct {
 
 func (s *stream) add(r *reader) {
 	r.stream = s
-	s.readers[r] = struct{}{}
+	r.place = len(s.readers)
+	s.readers = append(s.readers, r)
 	if r.keen {
 		s.keen++
 	}
 }
 
 func (s *stream) remove(r *reader) {
-	delete(s.readers, r)
+	last := len(s.readers) - 1
+	s.readers[r.place] = s.readers[last]
+	s.readers[r.place].place = r.place
+	s.readers[last], s.readers = nil, s.readers[:last]
 	if r.keen {
 		s.keen--
 	}
