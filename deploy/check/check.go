@@ -24,13 +24,22 @@ type Check struct {
 // Checks are all of them.
 func Checks() []Check {
 	return []Check{
-		{"compose", Compose}, {"dockerfile", Dockerfile}, {"ecs", ECS}, {"kubernetes", Kubernetes}, {"monitoring", Monitoring},
-		{"nginx", Nginx}, {"runbooks", Runbooks}, {"threats", Threats}, {"workflows", Workflows},
+		{"compose", Compose},
+		{"dockerfile", Dockerfile},
+		{"ecs", ECS},
+		{"kubernetes", Kubernetes},
+		{"monitoring", Monitoring},
+		{"nginx", Nginx},
+		{"runbooks", Runbooks},
+		{"workflows", Workflows},
 	}
 }
 
 // findings gathers what is wrong.
-type findings struct{ errs []error }
+type findings struct {
+	errs   []error
+	source []byte // of the alerts, for those who compare with it
+}
 
 func (f *findings) add(file, format string, args ...any) {
 	f.errs = append(f.errs, fmt.Errorf("%s: %w", file, fmt.Errorf(format, args...)))

@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,11 +9,7 @@ import (
 	"strings"
 )
 
-var (
-	namedMetric = regexp.MustCompile("\\bnexus_[a-z_]+[a-z]\\b")
-	namedTest   = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
-	testHead    = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
-)
+var namedMetric = regexp.MustCompile("\\bnexus_[a-z_]+[a-z]\\b")
 
 // Runbooks sees that every alert has a page, every page an alert, and that pages speak of metrics that exist.
 func Runbooks(_ context.Context, root string) []error {
@@ -60,53 +55,4 @@ func Runbooks(_ context.Context, root string) []error {
 		}
 	}
 	return f.errs
-}
-
-// Threats holds SECURITY.md to tests that exist: a guard that is gone is no guard. Every boundary must name one.
-func Threats(_ context.Context, root string) []error {
-	var f findings
-	const file = "SECURITY.md"
-	there := map[string]bool{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && slices.Contains([]string{".git", "bin", "data", "node_modules"}, d.Name()) {
-			return cmpSkip(err)
-		}
-		if !strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
-		text, err := os.ReadFile(path)
-		for _, m := range testHead.FindAllSubmatch(text, -1) {
-			there[string(m[1])] = true
-		}
-		return err
-	})
-	if err != nil {
-		f.add(file, "%w", err)
-	}
-	text, rows := string(f.read(root, file)), 0
-	for _, m := range namedTest.FindAllStringSubmatch(text, -1) {
-		if !there[m[1]] {
-			f.add(file, "names %s, which is not there", m[1])
-		}
-	}
-	_, model, _ := strings.Cut(text, "## Trust boundaries")
-	model, _, _ = strings.Cut(model, "\n## ")
-	for l := range strings.Lines(model) {
-		if strings.HasPrefix(l, "| ") && !strings.HasPrefix(l, "| boundary") {
-			if rows++; !namedTest.MatchString(l) {
-				f.add(file, "names no test in %.60q", l)
-			}
-		}
-	}
-	if rows < 8 {
-		f.add(file, "names %d boundaries", rows)
-	}
-	return f.errs
-}
-
-func cmpSkip(err error) error {
-	if err != nil {
-		return err
-	}
-	return fs.SkipDir
 }

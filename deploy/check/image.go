@@ -22,16 +22,17 @@ func Dockerfile(ctx context.Context, root string) []error {
 	if len(f.errs) > 0 {
 		return f.errs
 	}
+	source := llb.NewSourceMap(nil, dockerfile, "Dockerfile", text)
+	source.Definition = new(llb.Definition)
 	results, err := dockerfile2llb.DockerfileLint(ctx, text, dockerfile2llb.ConvertOpt{
-		MetaResolver: nowhere{}, SourceMap: llb.NewSourceMap(nil, dockerfile, "Dockerfile", text),
-		TargetPlatform: nil,
+		MetaResolver: nowhere{}, SourceMap: source,
 	})
 	if err != nil {
 		f.add(dockerfile, "%w", err)
 		return f.errs
 	}
 	if results.Error != nil {
-		f.add(dockerfile, "line %d: %s", line(results.Error.Location), results.Error.Message)
+		f.add(dockerfile, "line %d: %s", line(&results.Error.Location), results.Error.Message)
 	}
 	for _, w := range results.Warnings {
 		f.add(dockerfile, "line %d: %s: %s", line(w.Location), w.RuleName, w.Detail)

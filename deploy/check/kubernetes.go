@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
 )
 
 const manifests = "deploy/kubernetes"
@@ -40,6 +42,7 @@ var kinds = map[string]func() any{
 func Kubernetes(_ context.Context, root string) []error {
 	var f findings
 	variables := f.variables(root)
+	f.source = f.read(root, monitoringFolder+"/alerts.yaml")
 	for _, overlay := range []string{"staging", "production"} {
 		where := path.Join(manifests, overlay)
 		built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join(root, where))
@@ -94,6 +97,9 @@ func (f *findings) campus(where string, objects []any, variables []string) {
 		})
 	}
 	selects := func(what string, selector map[string]string) {
+		if len(selector) == 0 {
+			f.add(where, "%s selects everything or nothing", what)
+		}
 		for k, v := range selector {
 			if pod.Labels[k] != v {
 				f.add(where, "%s selects %s=%s, and the pods have %q", what, k, v, pod.Labels[k])
@@ -117,6 +123,10 @@ func (f *findings) campus(where string, objects []any, variables []string) {
 				f.known(where, name, variables)
 			}
 		case *policy.PodDisruptionBudget:
+			if o.Spec.Selector == nil {
+				f.add(where, "the disruption budget selects nothing")
+				continue
+			}
 			selects("the disruption budget", o.Spec.Selector.MatchLabels)
 		case *autoscaling.HorizontalPodAutoscaler:
 			if o.Spec.ScaleTargetRef.Kind != "Deployment" || o.Spec.ScaleTargetRef.Name != deployment.Name {
@@ -133,8 +143,24 @@ func (f *findings) campus(where string, objects []any, variables []string) {
 			}
 		}
 	}
+	f.alerts(where, one[*monitoring.PrometheusRule](objects))
 	f.container(where, pod.Spec, c, has, variables)
 	f.led(where, objects, services)
+}
+
+// alerts holds the operator's rules to the file that Prometheus reads without one.
+func (f *findings) alerts(where string, rule *monitoring.PrometheusRule) {
+	if rule == nil {
+		f.add(where, "has no alerts")
+		return
+	}
+	var want monitoring.PrometheusRuleSpec
+	if err := yaml.UnmarshalStrict(f.source, &want); err != nil {
+		f.add(monitoringFolder+"/alerts.yaml", "%w", err)
+	}
+	if !reflect.DeepEqual(rule.Spec, want) {
+		f.add(where, "PrometheusRule %s is not what %s/alerts.yaml says; type: go test -run PrometheusRule -update", rule.Name, monitoringFolder)
+	}
 }
 
 // container is what runs: as nobody, asked how it is, with time to end.

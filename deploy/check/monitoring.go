@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"os/exec"
+	"log/slog"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"sigs.k8s.io/yaml"
@@ -34,14 +35,17 @@ type ruleFile struct {
 	}
 }
 
-// Monitoring has promtool read the rules and run their tests, and holds them, the dashboards and the autoscaler's metric to the list of
-// what the nodes really have.
+// Monitoring reads Prometheus's configuration and rules as Prometheus does, runs the rules' tests, and holds rules, dashboards and the
+// autoscaler's metric to the list of what the nodes really have.
 func Monitoring(ctx context.Context, root string) []error {
 	var f findings
-	for _, args := range [][]string{{"check", "rules", "--lint=all", "--lint-fatal", "alerts.yaml"}, {"check", "config", "prometheus.yml"}, {"test", "rules", "alerts_test.yaml"}} {
-		if out, err := promtool(ctx, filepath.Join(root, monitoringFolder), args...); err != nil {
-			f.add(monitoringFolder+"/"+args[len(args)-1], "promtool %s: %w: %s", strings.Join(args, " "), err, out)
-		}
+	folder := filepath.Join(root, monitoringFolder)
+	quiet := slog.New(slog.DiscardHandler)
+	if _, err := config.LoadFile(filepath.Join(folder, "prometheus.yml"), false, quiet); err != nil {
+		f.add(monitoringFolder+"/prometheus.yml", "%w", err)
+	}
+	for _, err := range testRules(ctx, filepath.Join(folder, "alerts.yaml"), filepath.Join(folder, "alerts_test.yaml")) {
+		f.add(monitoringFolder+"/alerts.yaml", "%w", err)
 	}
 	m := f.metrics(root)
 	rules := f.rules(root)
@@ -60,17 +64,6 @@ func Monitoring(ctx context.Context, root string) []error {
 	f.dashboards(root, m)
 	f.adapter(root, m)
 	return f.errs
-}
-
-// promtool is built from the version that go.mod names.
-func promtool(ctx context.Context, dir string, args ...string) ([]byte, error) {
-	binary, err := exec.CommandContext(ctx, "go", "tool", "-n", "promtool").Output()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, strings.TrimSpace(string(binary)), args...)
-	cmd.Dir = dir
-	return cmd.CombinedOutput()
 }
 
 func (f *findings) metrics(root string) map[string]metric {

@@ -12,6 +12,8 @@ import (
 
 const nginxFile = "deploy/nginx/nexus.conf"
 
+var comment = regexp.MustCompile(`(?m)#.*$`)
+
 var upstream = regexp.MustCompile(`(?m)^(\s*server )(\w+):(\d+)`)
 
 // Nginx has nginx itself read the proxy's configuration, and holds it to what NEXUS needs of a proxy.
@@ -36,7 +38,7 @@ func Nginx(ctx context.Context, root string) []error {
 		}
 	}
 	for _, never := range []string{"non_idempotent", "ip_hash", "sticky"} {
-		if strings.Contains(text, never) {
+		if strings.Contains(comment.ReplaceAllString(text, ""), never) {
 			f.add(nginxFile, "says %s", never)
 		}
 	}
@@ -64,15 +66,16 @@ func Nginx(ctx context.Context, root string) []error {
 
 // localNginx writes a configuration whose files are all in dir, with the secrets that secrets.sh has made there, and returns its path.
 func localNginx(text, dir string) (string, error) {
-	for _, r := range [][2]string{
-		{"/run/secrets/tls_cert", filepath.Join(dir, "tls.crt")}, {"/run/secrets/tls_key", filepath.Join(dir, "tls.key")},
-		{" /tmp/", " " + dir + "/"}, {"/dev/stderr", filepath.Join(dir, "error.log")}, {"/dev/stdout", filepath.Join(dir, "access.log")},
-	} {
-		if !strings.Contains(text, r[0]) {
-			return "", fmt.Errorf("does not name %s", r[0])
-		}
-		text = strings.ReplaceAll(text, r[0], r[1])
+	places := []string{
+		"/run/secrets/tls_cert", filepath.Join(dir, "tls.crt"), "/run/secrets/tls_key", filepath.Join(dir, "tls.key"),
+		" /tmp/", " " + dir + "/", "/dev/stderr", filepath.Join(dir, "error.log"), "/dev/stdout", filepath.Join(dir, "access.log"),
 	}
+	for i := 0; i < len(places); i += 2 {
+		if !strings.Contains(text, places[i]) {
+			return "", fmt.Errorf("does not name %s", places[i])
+		}
+	}
+	text = strings.NewReplacer(places...).Replace(text)
 	path := filepath.Join(dir, "nginx.conf")
 	return path, os.WriteFile(path, []byte(text), 0o600)
 }
