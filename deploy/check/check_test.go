@@ -39,11 +39,11 @@ func TestPlanted(t *testing.T) {
 		{"a secret that nobody makes", "compose", composeFile, "secrets/jwt-secret}", "secrets/jwt-secrets}", "jwt-secrets"},
 		{"a secret that is not given", "compose", composeFile, "/run/secrets/cluster_key", "/run/secrets/clusterkey", "clusterkey"},
 		{"a mount of nothing", "compose", composeFile, "./deploy/compose/role.sh", "./deploy/compose/roles.sh", "roles.sh"},
-		{"no bound", "compose", composeFile, "memory: 256m}}}", "pids: 100}}}", "nginx may use all memory"},
+		{"no bound", "compose", composeFile, `cpus: "1", memory: 256m}`, `cpus: "1"}`, "nginx may use all memory"},
 
 		{"an instruction", "dockerfile", dockerfile, "STOPSIGNAL", "STOPSIGNALS", "STOPSIGNALS"},
 		{"a flag", "dockerfile", dockerfile, "COPY --from=build /out", "COPY --form=build /out", "form"},
-		{"a stage", "dockerfile", dockerfile, "COPY --from=build /out", "COPY --from=built /out", "/out/nexus"},
+		{"a stage", "dockerfile", dockerfile, "COPY --from=build /out", "COPY --from=built /out", "no stage built"},
 		{"an argument", "dockerfile", dockerfile, "FROM ${GO_IMAGE}", "FROM ${GO_IMAGES}", "GO_IMAGES"},
 		{"an image of root", "dockerfile", dockerfile, "USER 65532:65532", "USER root", "USER root"},
 		{"a variable of the image", "dockerfile", dockerfile, "NEXUS_ADDR=:4000", "NEXUS_ADDRESS=:4000", "NEXUS_ADDRESS"},

@@ -3,6 +3,7 @@ package check
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/client/llb"
@@ -62,11 +63,17 @@ func (f *findings) lastStage(root string, text []byte) {
 	if err != nil {
 		return // said already
 	}
-	seen := map[string]string{}
+	seen, stages := map[string]string{}, []string{}
 	for _, n := range parsed.AST.Children {
 		word := strings.ToUpper(n.Value)
 		if word == "FROM" {
 			clear(seen)
+			stages = append(stages, lastWord(n.Original))
+		}
+		for _, flag := range n.Flags { // Docker would look for an image of that name
+			if stage, ok := strings.CutPrefix(flag, "--from="); ok && !slices.Contains(stages, stage) {
+				f.add(dockerfile, "line %d: copies from %s, and there is no stage %s", n.StartLine, stage, stage)
+			}
 		}
 		seen[word] = strings.TrimSpace(n.Original)
 		if word == "ENV" {
@@ -85,4 +92,9 @@ func (f *findings) lastStage(root string, text []byte) {
 	if !strings.HasSuffix(seen["HEALTHCHECK"], `CMD ["/nexus", "health"]`) {
 		f.add(dockerfile, "the last stage does not ask /nexus health how it is: %q", seen["HEALTHCHECK"])
 	}
+}
+
+func lastWord(s string) string {
+	words := strings.Fields(s)
+	return words[len(words)-1]
 }

@@ -35,7 +35,7 @@ task=$(register)
 say "$old serves; starting $new with $NEXUS_IMAGE"
 
 back() {
-  trap - ERR INT TERM
+  trap - EXIT INT TERM
   say "going back to $old"
   if ! shift_to 0; then
     say "THE BALANCER COULD NOT BE PUT BACK: all of $NEXUS_LISTENER should go to $old"
@@ -45,7 +45,8 @@ back() {
   say "$old has all traffic"
   exit 1
 }
-trap back ERR INT TERM
+trap back EXIT
+trap 'exit 1' INT TERM
 
 update "$new_service" "$task" --desired-count "$count" --force-new-deployment
 stable "$new_service"
@@ -59,7 +60,7 @@ for percent in 10 50 100; do
   healthy "$new_group"
   ready
 done
-trap - ERR INT TERM
+trap - EXIT INT TERM
 
 # The old nodes drain: sockets are told to come back, and come to the new ones. From here on there is nothing to go back for.
 old_task=$(running "$old_service")

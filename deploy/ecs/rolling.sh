@@ -16,7 +16,7 @@ say "rolling $NEXUS_SERVICE from $old to $new"
 
 # What happens from here on is undone, also when somebody interrupts this.
 back() {
-  trap - ERR INT TERM
+  trap - EXIT INT TERM
   say "rolling back to $old"
   if update "$NEXUS_SERVICE" "$old" --force-new-deployment && stable "$NEXUS_SERVICE" && healthy "$NEXUS_TARGET_GROUP" && ready; then
     say "the old one serves again"
@@ -25,7 +25,8 @@ back() {
   say "THE OLD ONE DOES NOT SERVE EITHER: $NEXUS_SERVICE should run $old"
   exit 2
 }
-trap back ERR INT TERM
+trap back EXIT
+trap 'exit 1' INT TERM
 
 update "$NEXUS_SERVICE" "$new"
 stable "$NEXUS_SERVICE"
@@ -34,5 +35,5 @@ now=$(running "$NEXUS_SERVICE")
 [[ $now == "$new" ]]
 healthy "$NEXUS_TARGET_GROUP"
 ready
-trap - ERR INT TERM
+trap - EXIT INT TERM
 say "$NEXUS_IMAGE serves"

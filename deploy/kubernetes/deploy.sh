@@ -32,8 +32,8 @@ old=$(on get deployment nexus --ignore-not-found --output 'jsonpath={.metadata.a
 say "deploying $image to $namespace, in place of revision ${old:-none}"
 
 back() {
-  trap 'rm -rf "$overlay"' EXIT
-  trap - ERR INT TERM
+  trap - EXIT INT TERM
+  rm -rf "$overlay"
   on get pods --selector app.kubernetes.io/name=nexus >&2 || true
   if [[ -z $old ]]; then
     say "NOTHING WAS THERE BEFORE: there is nothing to go back to"
@@ -47,9 +47,11 @@ back() {
   say "REVISION $old DOES NOT SERVE EITHER"
   exit 2
 }
-trap back ERR INT TERM
+trap back EXIT
+trap 'exit 1' INT TERM
 
 kubectl apply --kustomize "$overlay" >&2
 on rollout status deployment/nexus --timeout="$timeout" >&2
-trap - ERR INT TERM
+trap 'rm -rf "$overlay"' EXIT
+trap - INT TERM
 say "$image serves"
