@@ -86,7 +86,7 @@ func TestEveryBoundaryIsGuarded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := regexp.MustCompile("(?m)^\\| (.+?) \\| .+ \\| .+ \\| (.+) \\|$").FindAllSubmatch(text, -1)
+	rows := regexp.MustCompile(`(?m)^\| (.+?) \| .+ \| .+ \| (.+) \|$`).FindAllSubmatch(text, -1)
 	for _, row := range rows {
 		if string(row[1]) != "boundary" && !bytes.Contains(row[2], []byte("`Test")) {
 			t.Errorf("nothing guards %s", row[1])

@@ -10,11 +10,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -137,11 +139,23 @@ func campus(t *testing.T, n int) (nodes []*process, port int, dir string) {
 		nodes = append(nodes, start(t, cmd))
 		within(t, "a node gets ready", func() error { return get(fmt.Sprint("http://127.0.0.1:", first+i, "/readyz")) })
 	}
+	addrs := make([]string, n)
+	for i := range addrs {
+		addrs[i] = fmt.Sprint("127.0.0.1:", first+i)
+	}
+	proxy(t, dir, first+3, addrs...)
+	within(t, "nginx passes on", func() error { return get(fmt.Sprint("https://127.0.0.1:", first+3, "/healthz")) })
+	return nodes, first + 3, dir
+}
+
+// proxy runs nginx with the repository's configuration: the nodes are elsewhere, and so are its port and its files.
+func proxy(t *testing.T, dir string, port int, nodes ...string) {
+	t.Helper()
 	config := read(t, filepath.Join(root, nginxFile))
 	for i := range 3 {
-		config = strings.Replace(config, fmt.Sprintf("node%d:4000", i+1), fmt.Sprint("127.0.0.1:", first+i%n), 1)
+		config = strings.Replace(config, fmt.Sprintf("node%d:4000", i+1), nodes[i%len(nodes)], 1)
 	}
-	config = strings.Replace(config, "listen 8443 ssl;", fmt.Sprintf("listen 127.0.0.1:%d ssl;", first+3), 1)
+	config = strings.Replace(config, "listen 8443 ssl;", fmt.Sprintf("listen 127.0.0.1:%d ssl;", port), 1)
 	if out, err := exec.Command(filepath.Join(absolute(t, root), "deploy/compose/secrets.sh"), dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -150,8 +164,46 @@ func campus(t *testing.T, n int) (nodes []*process, port int, dir string) {
 		t.Fatal(err)
 	}
 	start(t, exec.Command(nginxBinary(), "-p", dir, "-c", path))
-	within(t, "nginx passes on", func() error { return get(fmt.Sprint("https://127.0.0.1:", first+3, "/healthz")) })
-	return nodes, first + 3, dir
+}
+
+// TestTheProxyRepeatsNoWrite has nodes that hang up on every request: what only reads is tried at another one, and what changes something
+// is not, for it may have been done.
+func TestTheProxyRepeatsNoWrite(t *testing.T) {
+	var tries atomic.Int64
+	hangUp := func() string {
+		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			tries.Add(1)
+			panic(http.ErrAbortHandler)
+		}))
+		t.Cleanup(s.Close)
+		return strings.TrimPrefix(s.URL, "http://")
+	}
+	port := ports(t, 1)
+	proxy(t, t.TempDir(), port, hangUp(), hangUp(), hangUp())
+	base := fmt.Sprint("https://127.0.0.1:", port, "/api/v1/safety/sos")
+	within(t, "nginx answers", func() error {
+		if err := get(base); err == nil || !strings.Contains(err.Error(), "502") {
+			return fmt.Errorf("got %w", err)
+		}
+		return nil
+	})
+	for _, c := range []struct {
+		method string
+		tries  int64
+	}{{http.MethodGet, 2}, {http.MethodPost, 1}, {http.MethodPatch, 1}} {
+		tries.Store(0)
+		req, err := http.NewRequestWithContext(t.Context(), c.method, base, strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusBadGateway || tries.Load() != c.tries {
+			t.Errorf("%s: %s after %d tries, want %d (%v)", c.method, res.Status, tries.Load(), c.tries, err)
+		}
+	}
 }
 
 // TestNginxBeforeThreeNodes: requests and sockets go to any node, and a node that is killed is not missed.

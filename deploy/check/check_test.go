@@ -49,7 +49,7 @@ func TestPlanted(t *testing.T) {
 		{"a variable of the image", "dockerfile", dockerfile, "NEXUS_ADDR=:4000", "NEXUS_ADDRESS=:4000", "NEXUS_ADDRESS"},
 		{"another health check", "dockerfile", dockerfile, `CMD ["/nexus", "health"]`, `CMD ["/nexus", "version"]`, "does not ask"},
 
-		{"a key of a task", "ecs", task, `"essential"`, `"esential"`, "esential"},
+		{"a key of a task", "ecs", task, `"essential"`, `"essentials"`, "essentials"},
 		{"a key's case", "ecs", task, `"networkMode"`, `"NetworkMode"`, "NetworkMode"},
 		{"a value", "ecs", task, `"awsvpc"`, `"awspvc"`, "awspvc"},
 		{"a variable of a task", "ecs", task, "NEXUS_CLUSTER_SEEDS", "NEXUS_CLUSTER_SEED", "NEXUS_CLUSTER_SEED"},

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-var namedMetric = regexp.MustCompile("\\bnexus_[a-z_]+[a-z]\\b")
+var namedMetric = regexp.MustCompile(`\bnexus_[a-z_]+[a-z]\b`)
 
 // Runbooks sees that every alert has a page, every page an alert, and that pages speak of metrics that exist.
 func Runbooks(_ context.Context, root string) []error {

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"sigs.k8s.io/yaml"
 )
@@ -111,7 +111,7 @@ func (f *findings) expr(file, what, query string, m map[string]metric) {
 				return nil
 			}
 			for _, l := range n.LabelMatchers {
-				if l.Name != labels.MetricName && !slices.Contains(known.labels, l.Name) && !slices.Contains(given, l.Name) {
+				if l.Name != model.MetricNameLabel && !slices.Contains(known.labels, l.Name) && !slices.Contains(given, l.Name) {
 					f.add(file, "%s: %s has no label %q", what, n.Name, l.Name)
 				}
 			}
