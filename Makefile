@@ -106,10 +106,10 @@ chaos: ## Kill, freeze, drain and cut a campus of real nodes, and check that not
 	@go run ./cmd/nexus-chaos $(CHAOS)
 
 # Needs no network, no Docker and no cluster once its modules are there. The race detector is for the product; here each test waits for a program.
-deploy-check: ## Image, compose file, manifests, workflows, proxy, alerts, dashboards, scripts, backups: read, run and restored
+deploy-check: $(GOLANGCI_LINT) ## Image, compose file, manifests, workflows, proxy, alerts, dashboards, scripts, backups: read, run and restored
 	@echo "== deployment"
 	@deploy/dev/need.sh postgres nginx curl
-	@cd deploy/check && go vet ./... && go test -count=1 -shuffle=on -timeout 20m ./...
+	@cd deploy/check && go vet ./... && ../../$(GOLANGCI_LINT) run && go test -count=1 -shuffle=on -timeout 20m ./...
 
 vulnerabilities: $(GOVULNCHECK) ## Known vulnerabilities that the code reaches; asks the Go vulnerability database
 	@$(GOVULNCHECK) ./...
