@@ -149,6 +149,7 @@ func (h *host) Receive(ac actor.Context) {
 		}
 	case *tick:
 		h.fired(m)
+		h.env.Metrics.ticked(h.kind.Name, time.Since(m.edge))
 		h.guard(ac, "tick", func() { h.grain.Receive(&h.ctx, m.msg) })
 		h.arm(ac, *m)
 	case *delayed:

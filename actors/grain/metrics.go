@@ -14,6 +14,7 @@ type Metrics struct {
 	activations *prometheus.CounterVec
 	load        *prometheus.HistogramVec
 	messages    *prometheus.HistogramVec
+	ticks       *prometheus.HistogramVec
 	fences      *prometheus.CounterVec
 	panics      *prometheus.CounterVec
 }
@@ -26,10 +27,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		activations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_grain_activations_total", Help: "Activations by outcome: ok, or the error's code."}, []string{"kind", "outcome"}),
 		load:        prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "nexus_grain_load_seconds", Help: "Time to claim and load a grain.", Buckets: buckets}, []string{"kind"}),
 		messages:    prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "nexus_grain_message_seconds", Help: "Time that a grain's turn took.", Buckets: buckets}, []string{"kind", "message"}),
-		fences:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_grain_fenced_total", Help: "Activations that ended because a newer one exists."}, []string{"kind"}),
-		panics:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_grain_panics_total", Help: "Turns of grains that panicked."}, []string{"kind"}),
+		ticks: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "nexus_grain_tick_late_seconds", Help: "How long after its edge of the clock a tick was begun.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5}, // skipped ticks are late by a period and more
+		}, []string{"kind"}),
+		fences: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_grain_fenced_total", Help: "Activations that ended because a newer one exists."}, []string{"kind"}),
+		panics: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "nexus_grain_panics_total", Help: "Turns of grains that panicked."}, []string{"kind"}),
 	}
-	reg.MustRegister(m.live, m.activations, m.load, m.messages, m.fences, m.panics)
+	reg.MustRegister(m.live, m.activations, m.load, m.messages, m.ticks, m.fences, m.panics)
 	return m
 }
 
@@ -60,6 +65,12 @@ func (m *Metrics) loaded(kind string, took time.Duration, err error) {
 func (m *Metrics) handled(kind, message string, took time.Duration) {
 	if m != nil {
 		m.messages.WithLabelValues(kind, message).Observe(took.Seconds())
+	}
+}
+
+func (m *Metrics) ticked(kind string, late time.Duration) {
+	if m != nil {
+		m.ticks.WithLabelValues(kind).Observe(late.Seconds())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strconv"
 	"sync"
@@ -464,6 +465,48 @@ func TestMetricsCount(t *testing.T) {
 		}
 		if err := node.System().Root.PoisonFuture(good).Wait(); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// TestALateTickIsSeen holds a grain up over an edge of the clock: the tick before is on time, and the one of that edge is late.
+func TestALateTickIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reg, store := prometheus.NewRegistry(), graintest.NewStore()
+		kind := scripted(script{
+			load: func(c *grain.Context) error { c.Every(time.Second, "tick"); return nil },
+			receive: func(c *grain.Context, msg any) {
+				if msg != "tick" {
+					time.Sleep(400 * time.Millisecond)
+					c.Reply(&wrapperspb.Int64Value{})
+				}
+			},
+		})
+		node := graintest.NewNode(t, store)
+		props := grain.Props(kind, grain.Env{Store: store, Log: quiet, Metrics: grain.NewMetrics(reg)})
+		pid := grain.Spawn(node.System().Root, props, grain.Ref{Kind: kind.Name, ID: "a"})
+		time.Sleep(1900 * time.Millisecond) // over one edge
+		if _, err := grain.Request(t.Context(), node.System(), pid, wrapperspb.Int64(1)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := node.System().Root.PoisonFuture(pid).Wait(); err != nil {
+			t.Fatal(err)
+		}
+		families, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := false
+		for _, f := range families {
+			if f.GetName() == "nexus_grain_tick_late_seconds" {
+				h := f.GetMetric()[0].GetHistogram()
+				seen = h.GetSampleCount() == 2 && math.Abs(h.GetSampleSum()-0.3) < 1e-9
+				t.Logf("%d ticks were %v s late", h.GetSampleCount(), h.GetSampleSum())
+			}
+		}
+		if !seen {
+			t.Error("not two ticks of which one was 0.3 s late")
 		}
 	})
 }

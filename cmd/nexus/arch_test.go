@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"go/ast"
 	"os"
 	"regexp"
@@ -18,6 +19,7 @@ var imports = []importRule{
 	{in: "persistence", not: []string{"nexus/transport", "nexus/cluster", "nexus/cmd", protoactor, fiberModule, fasthttp}},
 	{in: "transport", not: []string{"nexus/persistence", "nexus/migrations", "nexus/cmd", pgxModule, sqlPackage}},
 	{in: "migrations", not: []string{"nexus"}},
+	{in: "deploy", not: []string{"nexus"}}, // a module of its own
 	{in: "cmd/nexus/simulate", not: []string{"nexus/transport", "nexus/persistence", "nexus/cluster", "nexus/actors"}}, // a client like any other
 	{in: ".", only: true, not: []string{"nexus"}},
 	{in: "", not: []string{genai}, but: "actors/ai/gemini.go"},
@@ -61,12 +63,42 @@ func TestHouse(t *testing.T) {
 	}
 }
 
-// TestArchitectureNamesRealTests: a promise with a test that is gone is no promise.
+// TestArchitectureNamesRealTests: a promise with a test that is gone is no promise. It holds for what else names tests, too.
 func TestArchitectureNamesRealTests(t *testing.T) {
 	tree, err := parseTree(os.DirFS("../.."))
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"ARCHITECTURE.md", "SECURITY.md", "docs/backup.md"} {
+		named, gone := namedTests(tree, name)
+		if len(named) == 0 {
+			t.Errorf("%s names no test", name)
+		}
+		for _, n := range gone {
+			t.Errorf("%s names %s, which is not there", name, n)
+		}
+	}
+}
+
+// TestEveryBoundaryIsGuarded: a line of the threat model without a test is a hope.
+func TestEveryBoundaryIsGuarded(t *testing.T) {
+	text, err := os.ReadFile("../../SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| (.+?) \| .+ \| .+ \| (.+) \|$`).FindAllSubmatch(text, -1)
+	for _, row := range rows {
+		if string(row[1]) != "boundary" && !bytes.Contains(row[2], []byte("`Test")) {
+			t.Errorf("nothing guards %s", row[1])
+		}
+	}
+	if len(rows) < 15 {
+		t.Errorf("only %d boundaries were read", len(rows))
+	}
+}
+
+// namedTests returns the tests that a text names, and those of them that are not in the tree.
+func namedTests(tree *tree, name string) (named, gone []string) {
 	there := make(map[string]bool)
 	for _, f := range tree.files {
 		for _, d := range f.Decls {
@@ -75,14 +107,25 @@ func TestArchitectureNamesRealTests(t *testing.T) {
 			}
 		}
 	}
-	named := regexp.MustCompile("`(Test[A-Za-z0-9]+)`").FindAllSubmatch(tree.texts["ARCHITECTURE.md"], -1)
-	if len(named) == 0 {
-		t.Error("ARCHITECTURE.md names no test")
-	}
-	for _, n := range named {
-		if !there[string(n[1])] {
-			t.Errorf("ARCHITECTURE.md names %s, which is not there", n[1])
+	for _, m := range regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`").FindAllSubmatch(tree.texts[name], -1) {
+		if named = append(named, string(m[1])); !there[string(m[1])] {
+			gone = append(gone, string(m[1]))
 		}
+	}
+	return named, gone
+}
+
+// TestANamedTestThatIsGoneIsFound plants one.
+func TestANamedTestThatIsGoneIsFound(t *testing.T) {
+	tree, err := parseTree(fstest.MapFS{
+		"SECURITY.md": {Data: []byte("| a - b | x | y | `TestThere`, `TestGone`, `FuzzGone` |")},
+		"a_test.go":   {Data: []byte("package a\nfunc TestThere() {}")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if named, gone := namedTests(tree, "SECURITY.md"); len(named) != 3 || !slices.Equal(gone, []string{"TestGone", "FuzzGone"}) {
+		t.Errorf("named %v, gone %v", named, gone)
 	}
 }
 

@@ -46,7 +46,7 @@ func parseTree(fsys fs.FS) (*tree, error) {
 			return err
 		case d.IsDir() && slices.Contains([]string{".git", "bin", "data", "dist", "node_modules", "testdata"}, d.Name()):
 			return fs.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular(), d.Name() == ".git": // a worktree has a file of that name
 			return nil
 		}
 		source, err := fs.ReadFile(fsys, name)

@@ -56,7 +56,7 @@ type Config struct {
 	MaxMemory         string         `env:"NEXUS_MAX_MEMORY" help:"What the process may use, such as 900MiB, of which new connections leave a tenth; 0 is no bound. GOMEMLIMIT, or what its control group may use."`
 	Demo              *bool          `env:"NEXUS_DEMO" negatable:"" help:"Seed the demo campus into an empty database; on in development."`
 	ClusterBind       string         `env:"NEXUS_CLUSTER_BIND" default:"127.0.0.1:0" help:"Where nodes find each other (host:port, UDP and TCP) and, at the next port, send each other messages; port 0 takes two free ones."`
-	ClusterAdvertise  string         `env:"NEXUS_CLUSTER_ADVERTISE" help:"Address at which other nodes reach this one, if it is not that of NEXUS_CLUSTER_BIND."`
+	ClusterAdvertise  string         `env:"NEXUS_CLUSTER_ADVERTISE" help:"Address at which other nodes reach this one, if it is not that of NEXUS_CLUSTER_BIND; private is the one private IPv4 address of this machine or container."`
 	ClusterSeeds      []string       `env:"NEXUS_CLUSTER_SEEDS" help:"host:port of some members, separated by commas; a DNS name with several addresses stands for all of them."`
 	ClusterKey        string         `env:"NEXUS_CLUSTER_KEY" help:"Encrypts what nodes gossip: 16, 24 or 32 bytes in hex."`
 	ClusterTLSCert    string         `env:"NEXUS_CLUSTER_TLS_CERT" type:"existingfile" help:"Certificate (PEM) that this node shows to the others; needs key and CA."`

@@ -26,13 +26,22 @@ func (c *Config) checkCluster() error {
 	if port > 0 {
 		next = port + 1
 	}
+	if c.ClusterAdvertise == "private" {
+		addrs, err := net.InterfaceAddrs()
+		if err != nil {
+			return wrong("NEXUS_CLUSTER_ADVERTISE", "cannot find the address: %v", err)
+		}
+		if c.ClusterAdvertise, err = privateAddress(addrs); err != nil {
+			return err
+		}
+	}
 	c.gossip = cluster.Gossip{Bind: net.JoinHostPort(host, portText), Advertise: c.ClusterAdvertise}
 	c.links = cluster.Links{Bind: net.JoinHostPort(host, strconv.Itoa(next)), Advertise: c.ClusterAdvertise}
 	if ip := net.ParseIP(host); c.ClusterAdvertise == "" && (host == "" || ip != nil && ip.IsUnspecified()) {
 		return wrong("NEXUS_CLUSTER_ADVERTISE", "is needed when NEXUS_CLUSTER_BIND is every address: others must know which to call")
 	}
 	if c.ClusterAdvertise != "" && net.ParseIP(c.ClusterAdvertise) == nil {
-		return wrong("NEXUS_CLUSTER_ADVERTISE", "takes an IP address, not %q", c.ClusterAdvertise)
+		return wrong("NEXUS_CLUSTER_ADVERTISE", "takes an IP address or private, not %q", c.ClusterAdvertise)
 	}
 	for _, s := range c.ClusterSeeds {
 		s = strings.TrimSpace(s)
@@ -51,6 +60,21 @@ func (c *Config) checkCluster() error {
 		return wrong("NEXUS_CLUSTER_KEY", "is needed in production when there are seeds: whoever can gossip can join")
 	}
 	return c.checkClusterTLS()
+}
+
+// privateAddress picks the address of a machine that has one: containers learn theirs as late as they start. With several nobody
+// should guess.
+func privateAddress(addrs []net.Addr) (string, error) {
+	var found []string
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsPrivate() {
+			found = append(found, n.IP.String())
+		}
+	}
+	if len(found) != 1 {
+		return "", wrong("NEXUS_CLUSTER_ADVERTISE", "takes private where there is one private IPv4 address, and here are %d: %v", len(found), found)
+	}
+	return found[0], nil
 }
 
 // checkClusterTLS loads the certificates with which nodes prove to each other who they are.

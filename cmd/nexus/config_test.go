@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -151,6 +152,36 @@ func TestEveryVariableIsTried(t *testing.T) {
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
 		if name := f.Tag.Get("env"); name != "" && !bytes.Contains(source, []byte(`{[]string{"`+name+`=`)) {
 			t.Errorf("no wrong value of %s is tried", name)
+		}
+	}
+}
+
+func TestPrivateAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		has  []string
+		want string
+		says string
+	}{
+		{"a container", []string{"127.0.0.1/8", "::1/128", "10.1.2.3/16", "fe80::1/64"}, "10.1.2.3", ""},
+		{"with an address for the cloud's own questions", []string{"169.254.172.2/22", "172.31.4.5/20"}, "172.31.4.5", ""},
+		{"a public one beside it", []string{"203.0.113.7/24", "192.168.1.9/24"}, "192.168.1.9", ""},
+		{"none", []string{"127.0.0.1/8", "203.0.113.7/24", "fd00::7/64"}, "", "here are 0"},
+		{"two", []string{"10.1.2.3/16", "192.168.1.9/24"}, "", "10.1.2.3 192.168.1.9"},
+	} {
+		var addrs []net.Addr
+		for _, text := range c.has {
+			ip, network, err := net.ParseCIDR(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			network.IP = ip
+			addrs = append(addrs, network)
+		}
+		got, err := privateAddress(addrs)
+		if got != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %q, %v; want %q, %q", c.name, got, err, c.want, c.says)
 		}
 	}
 }

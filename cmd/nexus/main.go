@@ -24,6 +24,7 @@ type cli struct {
 	Audit    auditCmd    `cmd:"" help:"Check that nothing was rewritten."`
 	Forecast forecastCmd `cmd:"" help:"Say how good the forecasts of crowds are."`
 	User     userCmd     `cmd:"" help:"Manage accounts from the command line."`
+	Health   healthCmd   `cmd:"" help:"Ask the node on this machine whether it lives, or takes traffic."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

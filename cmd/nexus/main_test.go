@@ -22,7 +22,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beNexus) != "" {
 		main()
 	}
-	pgfix.Main(m, goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1")) // one clock per process, for ever
+	pgfix.Main(m,
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"), // sleeps on for 10 s
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),    // one clock per process, for ever
+	)
 }
 
 // command is a nexus process with the variables given and no others of ours, in a folder of its own.

@@ -14,7 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-var update = flag.Bool("update", false, "write the configuration table into README.md")
+var update = flag.Bool("update", false, "write what is generated anew: the configuration table of README.md, the list of metrics")
 
 var tableMarks = regexp.MustCompile(`(?s)(<!-- configuration: written by go test -->\n).*?(<!-- end -->)`)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# need.sh THING...: sees to it that what the house stands on is installed: postgres, redis, node, curl, protoc, xmllint.
+# need.sh THING...: sees to it that what the house stands on is installed: postgres, redis, node, curl, protoc, xmllint, nginx.
 #
 # What is missing is installed by apt where that needs no question: as root, or with a sudo that asks for no password.
 # Otherwise it ends with the one command to type.
@@ -24,6 +24,8 @@ have_curl() { command -v curl >/dev/null; }
 
 have_protoc() { command -v protoc >/dev/null; }
 
+have_nginx() { command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]]; }
+
 have_xmllint() { command -v xmllint >/dev/null; }
 
 packages=()
@@ -33,9 +35,10 @@ for thing in "$@"; do
     redis) have_redis || packages+=(redis-server) ;;
     node) have_node || packages+=(nodejs npm) ;;
     curl) have_curl || packages+=(curl) ;;
+    nginx) have_nginx || packages+=(nginx) ;;
     xmllint) have_xmllint || packages+=(libxml2-utils) ;;
     protoc) have_protoc || packages+=(protobuf-compiler) ;;
-    *) echo "need.sh: does not know $thing; it knows postgres, redis, node, curl, protoc and xmllint" >&2; exit 2 ;;
+    *) echo "need.sh: does not know $thing; it knows postgres, redis, node, curl, protoc, xmllint and nginx" >&2; exit 2 ;;
   esac
 done
 ((${#packages[@]})) || exit 0
