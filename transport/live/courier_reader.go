@@ -103,9 +103,9 @@ func (p *peer) call(event string, payload json.RawMessage, lane socketio.Lane, i
 type stream struct {
 	id      string
 	readers []*reader // in no order; most streams are one person's, and a set would cost ten times as much
-	keen    int   // readers
-	head    int64 // the newest line that is known
-	news    bool  // there may be newer ones
+	keen    int       // readers
+	head    int64     // the newest line that is known
+	news    bool      // there may be newer ones
 	hungry  []*reader
 	turn    bool // the last read was for news
 	listed  bool // in the courier's work
