@@ -63,13 +63,25 @@ func TestTheImageIsBuiltOfItsContext(t *testing.T) {
 			t.Errorf("%s gets into the image's context", name)
 		}
 	}
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "timetzdata", "-ldflags", "-s -w -X main.released=v1.2.3", "-o", filepath.Join(dir, "nexus.out"), "./cmd/nexus")
+	built := filepath.Join(dir, "nexus.out")
+	compile(t, dir, built)
+	again := filepath.Join(t.TempDir(), "nexus.out")
+	compile(t, absolute(t, root), again)
+	if read(t, built) != read(t, again) {
+		t.Error("the same source makes other bytes in another place")
+	}
+	out, err := exec.CommandContext(t.Context(), built, "version").CombinedOutput()
+	if err != nil || string(out) != "nexus v1.2.3\n" {
+		t.Errorf("it says %q (%v)", out, err)
+	}
+}
+
+// compile builds the program as the Dockerfile does.
+func compile(t *testing.T, dir, into string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-tags", "timetzdata", "-ldflags", "-s -w -X main.released=v1.2.3", "-o", into, "./cmd/nexus")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
-	}
-	out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "nexus.out"), "version").CombinedOutput()
-	if err != nil || string(out) != "nexus v1.2.3\n" {
-		t.Errorf("it says %q (%v)", out, err)
 	}
 }
