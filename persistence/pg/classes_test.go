@@ -329,11 +329,11 @@ func TestRoomsAreLockedFirst(t *testing.T) {
 	ok(t, err)
 	for what, plan := range map[string]func() error{
 		"a move": func() error {
-			_, _, err := c.do(course.Act{What: course.ActMove, Class: nexus.Class{ID: held.ID, StartsAt: at("13:00"), EndsAt: at("14:00")}}, at("08:00"))
+			_, _, err := c.do(course.Act{What: course.ActMove, Class: nexus.Class{ID: held.ID, StartsAt: at("11:30"), EndsAt: at("12:30")}}, at("08:00"))
 			return err
 		},
 		"an opening": func() error {
-			_, _, err := c.do(course.Act{What: course.ActAdd, Open: true, Class: nexus.Class{Course: c.id, Meeting: nexus.MeetingID(meeting), OccursOn: "2026-10-05"}}, at("12:30"))
+			_, _, err := c.do(course.Act{What: course.ActAdd, Open: true, Class: nexus.Class{Course: c.id, Meeting: nexus.MeetingID(meeting), OccursOn: "2026-10-05"}}, at("11:35"))
 			return err
 		},
 		"other meetings": func() error {
