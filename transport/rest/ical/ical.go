@@ -167,7 +167,7 @@ func (w *writer) course(c nexus.Course) error {
 		if o.Meeting == "" && o.Status != nexus.ClassCancelled {
 			x := about[o.Class]
 			e := w.event(string(x.ID), c, nexus.Meeting{Kind: "CLASS"}, x.Room, x.Version)
-			times(e, x.StartsAt, x.EndsAt, zone)
+			once(e, x.StartsAt, x.EndsAt, zone)
 			if x.Topic != "" {
 				e.SetDescription(x.Topic)
 			}
@@ -206,7 +206,7 @@ func (w *writer) meeting(c nexus.Course, m nexus.Meeting, term nexus.Term, zone 
 		case o.Moved:
 			moved := w.event(string(m.ID), c, m, o.Room, about[o.Class].Version)
 			moved.AddProperty(ics.ComponentPropertyRecurrenceId, at, ics.WithTZID(zone.String()))
-			times(moved, o.StartsAt, o.EndsAt, zone)
+			once(moved, o.StartsAt, o.EndsAt, zone)
 		}
 	}
 	return nil
@@ -241,6 +241,28 @@ func (w *writer) event(id string, c nexus.Course, m nexus.Meeting, room nexus.Ro
 func times(e *ics.VEvent, starts, ends time.Time, zone *time.Location) {
 	e.SetProperty(ics.ComponentPropertyDtStart, starts.In(zone).Format(local), ics.WithTZID(zone.String()))
 	e.SetProperty(ics.ComponentPropertyDtEnd, ends.In(zone).Format(local), ics.WithTZID(zone.String()))
+}
+
+// once is times for an event that does not recur. In the hour that clocks go through twice readers do not agree on which one a local time means, so that it is
+// in UTC.
+func once(e *ics.VEvent, starts, ends time.Time, zone *time.Location) {
+	if !twice(starts, zone) && !twice(ends, zone) {
+		times(e, starts, ends, zone)
+		return
+	}
+	e.SetProperty(ics.ComponentPropertyDtStart, starts.UTC().Format(utc))
+	e.SetProperty(ics.ComponentPropertyDtEnd, ends.UTC().Format(utc))
+}
+
+// twice reports whether the clock of a zone shows a time twice: clocks go back by an hour, and somewhere by half of one.
+func twice(at time.Time, zone *time.Location) bool {
+	shown := at.In(zone).Format(local)
+	for _, by := range []time.Duration{-time.Hour, -time.Hour / 2, time.Hour / 2, time.Hour} {
+		if at.Add(by).In(zone).Format(local) == shown {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *writer) todo(a nexus.Assignment) {

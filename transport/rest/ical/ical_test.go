@@ -75,6 +75,25 @@ func uid(t rapid.TB, e goical.Event) string {
 	return id
 }
 
+// TestAnHourThatComesTwiceIsNotMistaken: a class that was moved into it, before or after the clocks have gone back, is held when the timetable says.
+func TestAnHourThatComesTwiceIsNotMistaken(t *testing.T) {
+	for _, starts := range []time.Time{time.Date(2026, 4, 4, 15, 0, 0, 0, time.UTC), time.Date(2026, 4, 4, 16, 0, 0, 0, time.UTC)} { // both are 02:00 in Sydney
+		table := nexus.Timetable{
+			Terms:   map[nexus.TermID]nexus.Term{"t": {ID: "t", StartsOn: "2026-03-01", EndsOn: "2026-05-01", TZ: "Australia/Sydney"}},
+			Courses: []nexus.Course{{ID: "c", Term: "t", Code: "CS1", Title: "Programs", Version: 1}},
+			Classes: []nexus.Class{{ID: "x", Course: "c", StartsAt: starts, EndsAt: starts.Add(45 * time.Minute), Status: nexus.ClassScheduled, Version: 1}},
+		}
+		text, err := Calendar(table, nil, starts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{"x@nexus " + starts.Format(utc) + " " + starts.Add(45*time.Minute).Format(utc)}
+		if got := held(t, read(t, text)); !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+}
+
 // TestACalendarSaysWhatTheTimetableSays: expanded by another library, any term, meetings, holidays, and classes that were cancelled or moved or are
 // their own give exactly the occurrences, also across changes of the clocks.
 func TestACalendarSaysWhatTheTimetableSays(t *testing.T) {
