@@ -31,7 +31,7 @@ run: build ## Build and run the server, with a demo campus, at http://127.0.0.1:
 	@exec bin/nexus
 
 build: ## Build bin/nexus
-	@go build -trimpath -o bin/nexus ./cmd/nexus
+	@go build -o bin/nexus ./cmd/nexus
 
 # The cheap and the likely first; go test has the last word.
 test: vet lint gen-check unit fuzz e2e ## Everything that must pass; installs what it needs
@@ -92,7 +92,7 @@ bench: $(BENCH_NODE)/node_modules ## Grain calls, check-ins, ticks and sockets i
 	@deploy/dev/need.sh postgres redis node
 	@go test -run '^$$' -bench . -benchmem -timeout 10m $$(go list ./... | grep -v '^nexus/$(E2E)')
 	@go test -run '^$$' -bench . -timeout 10m ./$(E2E)/...
-	@go build -trimpath -o bin/nexus-load ./cmd/nexus-load
+	@go build -o bin/nexus-load ./cmd/nexus-load
 	@bin/nexus-load bench $(BENCH)
 
 $(BENCH_NODE)/node_modules: $(BENCH_NODE)/package-lock.json

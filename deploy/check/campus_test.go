@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 // build builds the program once for all tests.
 var build = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(shared, "nexus")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", path, "./cmd/nexus")
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/nexus")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)

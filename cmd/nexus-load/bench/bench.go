@@ -81,7 +81,7 @@ func (b *bench) open(ctx context.Context) (err error) {
 	}
 	if b.Nexus == "" {
 		b.Nexus = filepath.Join(b.Work, "nexus")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.Nexus, "nexus/cmd/nexus").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.Nexus, "nexus/cmd/nexus").CombinedOutput(); err != nil {
 			return fmt.Errorf("go build: %w\n%s", err, out)
 		}
 	}
