@@ -35,6 +35,11 @@ type (
 	MeetingID    string // when and where a course meets each week
 	ClassID      string // one class of a course, the contract's session
 	AssignmentID string // work that a course sets
+
+	ListingID  string // what somebody sells
+	OfferID    string // what somebody would pay for it
+	LostItemID string // what somebody lost or found
+	ReportID   string // what somebody finds wrong with either
 )
 
 // NewID returns a fresh UUIDv7: unique, and ordered by its time of creation.

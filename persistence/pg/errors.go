@@ -166,6 +166,27 @@ var guarded = map[string]field{
 	"attendance_status_check":                {"status", "is none"},
 	"attendance_remarks_check":               {"reason", "is too long"},
 	"attendance_event_reason_check":          {"reason", "is too long"},
+
+	"listing_title_check":                             {"title", "has a wrong length"},
+	"listing_description_check":                       {"description", "is too long"},
+	"listing_category_check":                          {"category", "has a wrong length"},
+	"listing_condition_check":                         {"condition", "is none"},
+	"listing_price_minor_check":                       {"priceMinor", "is out of range"},
+	"listing_currency_check":                          {"currency", "has three capital letters"},
+	"listing_image_jpeg_check":                        {"image", "has a wrong size"},
+	"listing_image_position_check":                    {"images", "are too many"},
+	"offer_amount_minor_check":                        {"amountMinor", "is out of range"},
+	"offer_open_key":                                  {"amountMinor", "an offer of yours is open already"},
+	"lost_item_kind_check":                            {"kind", "is none"},
+	"lost_item_title_check":                           {"title", "has a wrong length"},
+	"lost_item_description_check":                     {"description", "is too long"},
+	"lost_item_place_check":                           {"place", "is too long"},
+	"lost_item_secret_check":                          {"detail", "is too long"},
+	"lost_item_check":                                 {"detail", "is what only the owner of a found thing can know; lost things have none"},
+	"content_report_entity_check":                     {"entity", "is none"},
+	"content_report_reason_check":                     {"reason", "has a wrong length"},
+	"content_report_resolution_check":                 {"reason", "is too long"},
+	"content_report_reporter_id_entity_entity_id_key": {"entityId", "you have reported this before"},
 }
 
 // missing names what a foreign key points at.
@@ -194,6 +215,11 @@ var missing = map[string]string{
 	"attendance_user_id_fkey":           "account",
 	"attendance_course_id_user_id_fkey": "enrolment",
 	"notification_user_id_fkey":         "account",
+	"listing_seller_id_fkey":            "account",
+	"listing_image_owner_id_fkey":       "account",
+	"offer_buyer_id_fkey":               "account",
+	"lost_item_reporter_id_fkey":        "account",
+	"content_report_reporter_id_fkey":   "account",
 }
 
 // Err gives an error of pgx its code. Errors that have one keep it, a cancelled context stays

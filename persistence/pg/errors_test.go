@@ -131,6 +131,9 @@ var ours = []string{
 	"crowd_forecast_hall_id_fkey", "crowd_forecast_model_check", "forecast_score_hall_id_fkey", "forecast_score_horizon_min_check", "forecast_score_model_check",
 	"forecast_score_n_check", "forecast_advice_hall_id_fkey", "forecast_advice_model_check", "forecast_trial_hall_id_fkey", "forecast_trial_horizon_min_check",
 	"forecast_trial_model_check", "special_day_kind_check", "special_day_name_check", "comment_sentiment_asked_check", "sentiment_trial_model_check", "sentiment_trial_n_check",
+	"content_report_resolved_by_fkey", "listing_image_listing_id_fkey", "listing_image_url_check", "listing_reason_check", "listing_status_check",
+	"listing_version_check", "listing_word_word_check", "lost_claim_item_id_fkey", "lost_claim_tries_check", "lost_claim_user_id_fkey",
+	"lost_item_claimed_by_fkey", "lost_item_status_check", "offer_accepted_key", "offer_listing_id_fkey", "offer_status_check",
 }
 
 // Every constraint of the schema has a name for the client or a reason to have none, and no name

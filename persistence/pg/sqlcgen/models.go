@@ -93,6 +93,18 @@ type ClassView struct {
 	Version   int64
 }
 
+type ContentReport struct {
+	ID         string
+	ReporterID string
+	Entity     string
+	EntityID   string
+	Reason     string
+	CreatedAt  time.Time
+	ResolvedBy *string
+	Resolution string
+	ResolvedAt *time.Time
+}
+
 type CourseView struct {
 	ID               string
 	TermID           string
@@ -193,6 +205,41 @@ type ImportRun struct {
 	EndedAt   *time.Time
 }
 
+type ListingView struct {
+	ID           string
+	SellerID     string
+	SellerName   string
+	SellerAvatar string
+	Title        string
+	Description  string
+	Category     string
+	Condition    string
+	PriceMinor   int64
+	Currency     string
+	Status       string
+	Reason       string
+	Version      int64
+	CreatedAt    time.Time
+	ExpiresAt    time.Time
+	Images       []string
+}
+
+type LostItemView struct {
+	ID             string
+	ReporterID     string
+	ReporterName   string
+	ReporterAvatar string
+	Kind           string
+	Title          string
+	Description    string
+	Place          string
+	SeenAt         *time.Time
+	Secret         string
+	Status         string
+	ClaimedBy      *string
+	CreatedAt      time.Time
+}
+
 type MailAction struct {
 	LetterID string
 	Tz       string
@@ -249,6 +296,22 @@ type Notification struct {
 	DedupeKey *string
 	CreatedAt time.Time
 	ReadAt    *time.Time
+}
+
+type OfferView struct {
+	ID             string
+	ListingID      string
+	BuyerID        string
+	BuyerName      string
+	BuyerAvatar    string
+	AmountMinor    int64
+	Status         string
+	CreatedAt      time.Time
+	SellerID       string
+	Title          string
+	Currency       string
+	ListingStatus  string
+	ListingVersion int64
 }
 
 type OutboxStream struct {
