@@ -77,6 +77,11 @@ func InvalidField(field, format string, args ...any) *Error {
 	return &Error{Code: Invalid, Message: field + ": " + detail, Fields: []FieldError{{Field: field, Detail: detail}}}
 }
 
+// InState is the StateConflict error of a thing that is in a state in which this is not possible.
+func InState[S ~string](state S, format string, args ...any) *Error {
+	return &Error{Code: StateConflict, Message: fmt.Sprintf(format, args...), State: string(state)}
+}
+
 // CodeOf returns the code of err: that of the first *Error in its chain,
 // Unavailable for a context that ended, Internal for anything else, and "" for nil.
 func CodeOf(err error) Code {

@@ -5,12 +5,6 @@ import (
 	"time"
 )
 
-// MarketTopic is what everybody on / listens to, and ListingEvent what they hear when a listing has changed: a ListingState.
-const (
-	MarketTopic  = "market/items"
-	ListingEvent = "market:item"
-)
-
 // Bounds of the market.
 const (
 	MaxImages  = 8                   // of a listing
@@ -41,6 +35,9 @@ var listingMoves = map[ListingStatus][]ListingStatus{
 // To fails with StateConflict unless a listing may go from one status to the other.
 func (s ListingStatus) To(next ListingStatus) error { return move(listingMoves, s, next) }
 
+// Hidden reports whether a listing in this status is shown to its seller and administrators alone: to others it is as if there were none.
+func (s ListingStatus) Hidden() bool { return s == Withdrawn || s == Removed }
+
 // OfferStatus is what has become of an offer.
 type OfferStatus string
 
@@ -67,9 +64,7 @@ func move[S ~string](moves map[S][]S, from, to S) error {
 	if slices.Contains(moves[from], to) {
 		return nil
 	}
-	e := Errorf(StateConflict, "it is %s, and cannot become %s", from, to)
-	e.State = string(from)
-	return e
+	return InState(from, "it is %s, and cannot become %s", from, to)
 }
 
 // Somebody is all that others see of who sells, buys, loses or finds something.
@@ -97,10 +92,7 @@ type Listing struct {
 	Version     int64         `json:"version"`
 }
 
-// State is what everybody hears of a listing that has changed.
-func (l Listing) State() ListingState { return ListingState{l.ID, l.Status, l.Version} }
-
-// ListingState is the payload of ListingEvent.
+// ListingState is where a listing is in its life.
 type ListingState struct {
 	ID      ListingID     `json:"id"`
 	Status  ListingStatus `json:"status"`
@@ -123,14 +115,12 @@ type ListingChange struct {
 func (x ListingChange) Of(l Listing, now time.Time) (Listing, error) {
 	if x.Relist {
 		if l.Status != Withdrawn { // no way to let a buyer down
-			return l, move(map[ListingStatus][]ListingStatus{}, l.Status, Available)
+			return l, InState(l.Status, "it is %s, and cannot become %s", l.Status, Available)
 		}
 		l.Status, l.ExpiresAt = Available, now.Add(ListingFor)
 	}
 	if l.Status != Available && l.Status != Withdrawn {
-		e := Errorf(StateConflict, "it is %s, and cannot be changed", l.Status)
-		e.State = string(l.Status)
-		return l, e
+		return l, InState(l.Status, "it is %s, and cannot be changed", l.Status)
 	}
 	set(&l.Title, x.Title)
 	set(&l.Description, x.Description)

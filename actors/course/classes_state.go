@@ -83,7 +83,7 @@ func (a Act) Apply(c nexus.Class, now time.Time) (after nexus.Class, changed boo
 		return false
 	}
 	refused := func(format string, args ...any) (nexus.Class, bool, error) {
-		return c, false, &nexus.Error{Code: nexus.StateConflict, Message: fmt.Sprintf(format, args...), State: string(c.Status)}
+		return c, false, nexus.InState(c.Status, format, args...)
 	}
 	switch {
 	case a.What == ActOpen && stands(nexus.ClassOpen),

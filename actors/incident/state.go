@@ -531,7 +531,7 @@ func (s State) Audience(e Event) []To {
 func (s State) conflict() error { return conflict(s.State) }
 
 func conflict(at nexus.SOSState) error {
-	return &nexus.Error{Code: nexus.StateConflict, Message: fmt.Sprintf("not possible: the incident is %s", at), State: string(at)}
+	return nexus.InState(at, "not possible: the incident is %s", at)
 }
 
 func event(kind string, by nexus.UserID, at time.Time, data any) Event {

@@ -100,10 +100,8 @@ func (s *Assignments) CreateAssignment(ctx context.Context, by nexus.Caller, a n
 				notices[i].Body = string(text[:999]) + "…"
 			}
 		}
-		if news, err = tell(ctx, q, notices); err != nil {
-			return made, err
-		}
-		return made, audit(ctx, q, by, "assignment.create", "assignment", row.ID, nil, made)
+		news, err = conclude(ctx, q, notices, deed{by, "assignment.create", "assignment", row.ID, nil, made})
+		return made, err
 	})
 	return made, news, err
 }

@@ -484,7 +484,7 @@ func (s *Classes) Correct(
 			return err
 		}
 		if c.Status == nexus.ClassScheduled || c.Status == nexus.ClassCancelled {
-			return &nexus.Error{Code: nexus.StateConflict, Message: "the class is " + string(c.Status), State: string(c.Status)}
+			return nexus.InState(c.Status, "the class is %s", c.Status)
 		}
 		var before any
 		if was, err := q.MarkOf(ctx, string(class), string(user)); err == nil {
@@ -515,10 +515,8 @@ func (s *Classes) Correct(
 		if err != nil {
 			return err
 		}
-		if news, err = tell(ctx, q, notices); err != nil {
-			return err
-		}
-		return audit(ctx, q, by, "attendance.correct", "session", string(class), before, mark)
+		news, err = conclude(ctx, q, notices, deed{by, "attendance.correct", "session", string(class), before, mark})
+		return err
 	})
 	return mark, news, err
 }

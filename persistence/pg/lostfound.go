@@ -131,7 +131,7 @@ func (s *LostFound) ClaimLostItem(ctx context.Context, by nexus.Caller, id nexus
 		case was.ReporterID == by.User:
 			return none, nexus.Errorf(nexus.Forbidden, "you found it yourself")
 		case was.Kind != nexus.Found:
-			return none, &nexus.Error{Code: nexus.StateConflict, Message: "what was lost is not claimed; report what you found", State: string(was.Status)}
+			return none, nexus.InState(was.Status, "what was lost is not claimed; report what you found")
 		}
 		if err := was.Status.To(nexus.LostClaimed); err != nil {
 			return none, err

@@ -215,15 +215,13 @@ func (s *Mail) SumUp(ctx context.Context, o nexus.SummaryOrder, sum nexus.MailSu
 // Mails lists somebody's mails, the newest first, or the urgent ones alone; the cursor is an id. Summaries come without actions.
 func (s *Mail) Mails(ctx context.Context, user nexus.UserID, urgent bool, p nexus.Page) (nexus.List[nexus.Mail], error) {
 	var list nexus.List[nexus.Mail]
-	limit, before := limitOf(p), "ffffffff-ffff-ffff-ffff-ffffffffffff"
-	if p.After != "" {
-		if !nexus.ValidID(p.After) {
-			return list, nexus.InvalidField("after", "is no cursor of this list")
-		}
-		before = p.After
+	limit := limitOf(p)
+	from, err := before(p)
+	if err != nil {
+		return list, err
 	}
-	err := s.db.do(ctx, "list mails", func(ctx context.Context, q *sqlcgen.Queries) error {
-		rows, err := q.Mails(ctx, sqlcgen.MailsParams{UserID: string(user), Before: before, Urgent: urgent, MaxRows: limit + 1})
+	err = s.db.do(ctx, "list mails", func(ctx context.Context, q *sqlcgen.Queries) error {
+		rows, err := q.Mails(ctx, sqlcgen.MailsParams{UserID: string(user), Before: from, Urgent: urgent, MaxRows: limit + 1})
 		list = pageOf(rows, limit, func(r sqlcgen.MailsRow) nexus.Mail {
 			return nexus.Mail{
 				ID: nexus.MailID(r.ID), From: r.FromAddr, FromName: r.FromName, Subject: r.Subject, SentAt: r.SentAt, ReceivedAt: r.ReceivedAt,

@@ -23,25 +23,11 @@ const (
 	expireBatch = 100                 // listings whose time is over, in one transaction
 )
 
-// lastID is above every id: lists that show the newest first begin there.
-const lastID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-
 // Market keeps listings and the offers on them. Whoever changes a listing, or an offer on it, locks the listing first.
 type Market struct{ db *DB }
 
 // NewMarket returns the market in db.
 func NewMarket(db *DB) *Market { return &Market{db: db} }
-
-// before is the cursor of a list that shows the newest first.
-func before(p nexus.Page) (string, error) {
-	if p.After == "" {
-		return lastID, nil
-	}
-	if !nexus.ValidID(p.After) {
-		return "", nexus.InvalidField("after", "is no cursor of this list")
-	}
-	return p.After, nil
-}
 
 // Listings lists what fits the filter and by may see, the newest first; the cursor is an id.
 func (s *Market) Listings(ctx context.Context, by nexus.Caller, f nexus.ListingFilter, p nexus.Page) (nexus.List[nexus.Listing], error) {
@@ -125,8 +111,7 @@ func (s *Market) Listing(ctx context.Context, by nexus.Caller, id nexus.ListingI
 		l = listingOf(row)
 		return orNotFound(err, "listing")
 	})
-	hidden := l.Status == nexus.Withdrawn || l.Status == nexus.Removed
-	if err == nil && hidden && l.SellerID != by.User && !by.Has(nexus.Admin) {
+	if err == nil && l.Status.Hidden() && l.SellerID != by.User && !by.Has(nexus.Admin) {
 		return nexus.Listing{}, noSuch("listing")
 	}
 	return l, err
@@ -249,11 +234,8 @@ func (s *Market) WithdrawListing(ctx context.Context, by nexus.Caller, id nexus.
 // was somebody else's doing.
 func takeOff(ctx context.Context, q *sqlcgen.Queries, by nexus.Caller, was nexus.Listing, to nexus.ListingStatus, reason string) (nexus.Listing, []nexus.Notice, deed, error) {
 	l, d := was, deed{by: by, action: "listing.withdraw", entity: "listing", entityID: string(was.ID), before: was}
-	if err := was.Status.To(to); err != nil {
-		return l, nil, d, err
-	}
-	l.Status, l.Reason = to, reason
-	l, err := update(ctx, q, l)
+	l.Reason = reason
+	l, err := relocate(ctx, q, l, to)
 	if err != nil {
 		return l, nil, d, err
 	}
@@ -276,15 +258,6 @@ func takeOff(ctx context.Context, q *sqlcgen.Queries, by nexus.Caller, was nexus
 	return l, notices, d, nil
 }
 
-// conclude tells and notes what a transaction did, in the order in which all take the locks of it. It returns the streams of which there is news.
-func conclude(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice, deeds ...deed) ([]string, error) {
-	news, err := tell(ctx, q, notices)
-	if err != nil {
-		return nil, err
-	}
-	return news, auditAll(ctx, q, deeds)
-}
-
 // SellListing notes that by has sold a listing: to whom it is reserved, or else to somebody who made no offer. All other open offers are declined, and
 // all concerned are told. It returns the streams of which there is news. Audited.
 func (s *Market) SellListing(ctx context.Context, by nexus.Caller, id nexus.ListingID) (l nexus.Listing, news []string, err error) {
@@ -294,12 +267,8 @@ func (s *Market) SellListing(ctx context.Context, by nexus.Caller, id nexus.List
 		if err != nil {
 			return was, err
 		}
-		if err := was.Status.To(nexus.Sold); err != nil {
-			return was, err
-		}
-		l := was
-		l.Status = nexus.Sold
-		if l, err = update(ctx, q, l); err != nil {
+		l, err := relocate(ctx, q, was, nexus.Sold)
+		if err != nil {
 			return l, err
 		}
 		losers, err := q.CloseOffers(ctx, string(nexus.OfferDeclined), string(id), false)
@@ -374,7 +343,7 @@ func lockOwn(ctx context.Context, q *sqlcgen.Queries, by nexus.Caller, id nexus.
 		return l, err
 	}
 	if l.SellerID != by.User {
-		if l.Status == nexus.Withdrawn || l.Status == nexus.Removed { // which only its seller sees
+		if l.Status.Hidden() {
 			return l, noSuch("listing")
 		}
 		return l, nexus.Errorf(nexus.Forbidden, "this is somebody else's listing")
@@ -393,6 +362,15 @@ func update(ctx context.Context, q *sqlcgen.Queries, l nexus.Listing) (nexus.Lis
 	}
 	row, err := q.Listing(ctx, string(l.ID))
 	return listingOf(row), err
+}
+
+// relocate moves a locked listing to another status.
+func relocate(ctx context.Context, q *sqlcgen.Queries, l nexus.Listing, to nexus.ListingStatus) (nexus.Listing, error) {
+	if err := l.Status.To(to); err != nil {
+		return l, err
+	}
+	l.Status = to
+	return update(ctx, q, l)
 }
 
 // marketNotice is what somebody is told of a listing.

@@ -18,10 +18,10 @@ func (s *Market) MakeOffer(ctx context.Context, by nexus.Caller, id nexus.Listin
 			return o, err
 		case l.SellerID == by.User:
 			return o, nexus.Errorf(nexus.Forbidden, "this is your own listing")
-		case l.Status == nexus.Withdrawn || l.Status == nexus.Removed: // of which others know nothing
+		case l.Status.Hidden():
 			return o, noSuch("listing")
 		case l.Status != nexus.Available:
-			return o, &nexus.Error{Code: nexus.StateConflict, Message: "it is " + string(l.Status) + ", and takes no offers", State: string(l.Status)}
+			return o, nexus.InState(l.Status, "it is %s, and takes no offers", l.Status)
 		}
 		p := sqlcgen.InsertOfferParams{ID: nexus.NewID(), ListingID: string(id), BuyerID: string(by.User), AmountMinor: amount}
 		if err := q.InsertOffer(ctx, p); err != nil {
@@ -87,15 +87,6 @@ func (s *Market) MoveOffer(ctx context.Context, by nexus.Caller, id nexus.OfferI
 
 // offerActs are what moves of offers are called.
 var offerActs = map[nexus.OfferStatus]string{nexus.OfferAccepted: "accept", nexus.OfferDeclined: "decline", nexus.OfferWithdrawn: "withdraw"}
-
-// relocate moves a locked listing to another status.
-func relocate(ctx context.Context, q *sqlcgen.Queries, l nexus.Listing, to nexus.ListingStatus) (nexus.Listing, error) {
-	if err := l.Status.To(to); err != nil {
-		return l, err
-	}
-	l.Status = to
-	return update(ctx, q, l)
-}
 
 // mayMove makes sure that the move is by's to make.
 func mayMove(by nexus.Caller, o nexus.Offer, to nexus.OfferStatus) error {

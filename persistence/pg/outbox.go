@@ -107,6 +107,15 @@ func tell(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice) ([]st
 	return streams, q.AddOutboxLines(ctx, lines)
 }
 
+// conclude tells and notes what a transaction did, in the order in which all take the locks of it. It returns the streams of which there is news.
+func conclude(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice, deeds ...deed) ([]string, error) {
+	news, err := tell(ctx, q, notices)
+	if err != nil {
+		return nil, err
+	}
+	return news, auditAll(ctx, q, deeds)
+}
+
 // untold are the notices that people have not been told before, with their streams locked: what is found out about them holds until the
 // transaction ends.
 func untold(ctx context.Context, q *sqlcgen.Queries, notices []nexus.Notice) ([]nexus.Notice, error) {

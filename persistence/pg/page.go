@@ -30,6 +30,20 @@ func pageOf[R, T any](rows []R, limit int32, item func(R) T, cursor func(T) stri
 	return list
 }
 
+// lastID is above every id: lists that show the newest first begin there.
+const lastID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+// before is the cursor of a list that shows the newest first.
+func before(p nexus.Page) (string, error) {
+	if p.After == "" {
+		return lastID, nil
+	}
+	if !nexus.ValidID(p.After) {
+		return "", nexus.InvalidField("after", "is no cursor of this list")
+	}
+	return p.After, nil
+}
+
 // stale fails unless the caller's version is the present one, or 0, which is any.
 func stale(want, have int64) error {
 	if want != 0 && want != have {

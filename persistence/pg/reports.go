@@ -19,7 +19,7 @@ func (s *Reports) Report(ctx context.Context, by nexus.Caller, entity, id, reaso
 		switch entity {
 		case nexus.ReportListing:
 			var l sqlcgen.ListingView
-			if l, err = q.Listing(ctx, id); err == nil && (l.Status == string(nexus.Withdrawn) || l.Status == string(nexus.Removed)) {
+			if l, err = q.Listing(ctx, id); err == nil && nexus.ListingStatus(l.Status).Hidden() {
 				err = noSuch("listing")
 			}
 		default:
@@ -28,11 +28,7 @@ func (s *Reports) Report(ctx context.Context, by nexus.Caller, entity, id, reaso
 		if err != nil {
 			return r, orNotFound(err, "thing to report")
 		}
-		p := sqlcgen.InsertReportParams{ID: nexus.NewID(), ReporterID: string(by.User), Entity: entity, EntityID: id, Reason: reason}
-		if err := q.InsertReport(ctx, p); err != nil {
-			return r, err
-		}
-		row, err := q.LockReport(ctx, p.ID)
+		row, err := q.InsertReport(ctx, sqlcgen.InsertReportParams{ID: nexus.NewID(), ReporterID: string(by.User), Entity: entity, EntityID: id, Reason: reason})
 		if err != nil {
 			return r, err
 		}
@@ -75,7 +71,7 @@ func (s *Reports) ResolveReport(ctx context.Context, by nexus.Caller, id nexus.R
 		}
 		was := reportOf(row)
 		if was.ResolvedAt != nil {
-			return res, &nexus.Error{Code: nexus.StateConflict, Message: "it is resolved already", State: "RESOLVED"}
+			return res, nexus.InState("RESOLVED", "it is resolved already")
 		}
 		var notices []nexus.Notice
 		var deeds []deed
@@ -85,7 +81,7 @@ func (s *Reports) ResolveReport(ctx context.Context, by nexus.Caller, id nexus.R
 			}
 		}
 		who := string(by.User)
-		if _, err := q.ResolveReports(ctx, sqlcgen.ResolveReportsParams{ResolvedBy: &who, Resolution: reason, Entity: was.Entity, EntityID: was.EntityID}); err != nil {
+		if err := q.ResolveReports(ctx, sqlcgen.ResolveReportsParams{ResolvedBy: &who, Resolution: reason, Entity: was.Entity, EntityID: was.EntityID}); err != nil {
 			return res, err
 		}
 		if row, err = q.LockReport(ctx, string(id)); err != nil {

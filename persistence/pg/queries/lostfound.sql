@@ -38,8 +38,9 @@ insert into lost_claim (item_id, user_id, tries) values (@item_id, @user_id, 1)
 on conflict (item_id, user_id) do update set tries = lost_claim.tries + 1, tried_at = now() where lost_claim.tries < @most::smallint
 returning tries;
 
--- name: InsertReport :exec
-insert into content_report (id, reporter_id, entity, entity_id, reason) values (@id, @reporter_id, @entity, @entity_id, @reason);
+-- name: InsertReport :one
+insert into content_report (id, reporter_id, entity, entity_id, reason) values (@id, @reporter_id, @entity, @entity_id, @reason)
+returning *;
 
 -- name: Reports :many
 -- The newest first.
@@ -50,8 +51,7 @@ order by id desc limit @max_rows;
 -- name: LockReport :one
 select * from content_report where id = @id for no key update;
 
--- name: ResolveReports :many
+-- name: ResolveReports :exec
 -- All that is open about a thing is answered at once.
 update content_report set resolved_by = @resolved_by, resolution = @resolution, resolved_at = now()
-where entity = @entity and entity_id = @entity_id and resolved_at is null
-returning id;
+where entity = @entity and entity_id = @entity_id and resolved_at is null;

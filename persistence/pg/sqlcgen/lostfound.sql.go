@@ -63,8 +63,9 @@ func (q *Queries) InsertLostItem(ctx context.Context, arg InsertLostItemParams) 
 	return err
 }
 
-const insertReport = `-- name: InsertReport :exec
+const insertReport = `-- name: InsertReport :one
 insert into content_report (id, reporter_id, entity, entity_id, reason) values ($1, $2, $3, $4, $5)
+returning id, reporter_id, entity, entity_id, reason, created_at, resolved_by, resolution, resolved_at
 `
 
 type InsertReportParams struct {
@@ -75,15 +76,27 @@ type InsertReportParams struct {
 	Reason     string
 }
 
-func (q *Queries) InsertReport(ctx context.Context, arg InsertReportParams) error {
-	_, err := q.db.Exec(ctx, insertReport,
+func (q *Queries) InsertReport(ctx context.Context, arg InsertReportParams) (ContentReport, error) {
+	row := q.db.QueryRow(ctx, insertReport,
 		arg.ID,
 		arg.ReporterID,
 		arg.Entity,
 		arg.EntityID,
 		arg.Reason,
 	)
-	return err
+	var i ContentReport
+	err := row.Scan(
+		&i.ID,
+		&i.ReporterID,
+		&i.Entity,
+		&i.EntityID,
+		&i.Reason,
+		&i.CreatedAt,
+		&i.ResolvedBy,
+		&i.Resolution,
+		&i.ResolvedAt,
+	)
+	return i, err
 }
 
 const lockLostItem = `-- name: LockLostItem :one
@@ -311,10 +324,9 @@ func (q *Queries) Reports(ctx context.Context, before string, resolved bool, max
 	return items, nil
 }
 
-const resolveReports = `-- name: ResolveReports :many
+const resolveReports = `-- name: ResolveReports :exec
 update content_report set resolved_by = $1, resolution = $2, resolved_at = now()
 where entity = $3 and entity_id = $4 and resolved_at is null
-returning id
 `
 
 type ResolveReportsParams struct {
@@ -325,27 +337,12 @@ type ResolveReportsParams struct {
 }
 
 // All that is open about a thing is answered at once.
-func (q *Queries) ResolveReports(ctx context.Context, arg ResolveReportsParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, resolveReports,
+func (q *Queries) ResolveReports(ctx context.Context, arg ResolveReportsParams) error {
+	_, err := q.db.Exec(ctx, resolveReports,
 		arg.ResolvedBy,
 		arg.Resolution,
 		arg.Entity,
 		arg.EntityID,
 	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+	return err
 }
